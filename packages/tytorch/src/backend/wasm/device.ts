@@ -1,0 +1,141 @@
+// The WebAssembly device: compiles kernels when they are first run, one variant per way their operands lie in memory,
+// and prepares launches so that a call allocates nothing.
+import { RuntimeError } from '../../base/errors.ts'
+import type { Kernel } from '../../ir/kernel.ts'
+import type { Device, Extent, FlatKernel, Scalar } from '../device.ts'
+import { memory, reserved } from '../memory.ts'
+import { detect, type Host } from './features.ts'
+import { Layout } from './layout.ts'
+import { callsOf, emitFlat, nodesOf } from './loops.ts'
+import { createMatmul, type Matmul } from './matmul.ts'
+import { emitRows, layout } from './rows.ts'
+import type { Access } from './storage.ts'
+
+type Strides = readonly (readonly [number, number, number])[]
+
+/** One kernel: what its launches need to know, and its compiled variants. */
+interface Compiled {
+  readonly divides: boolean
+  readonly layout: Layout
+  readonly flats: Map<string, FlatKernel>
+  readonly runs: Map<number, (descriptor: number) => void>
+}
+
+/** A device that runs kernels as WebAssembly SIMD on the CPU tensors' memory. */
+export function createWasmDevice(host: Host = detect()): Device {
+  let matmul: Matmul | null = null
+  const byKernel = new WeakMap<Kernel, Compiled>()
+  const bySignature = new Map<string, Compiled>()
+
+  const compiled = (kernel: Kernel): Compiled => {
+    let found = byKernel.get(kernel)
+    if (!found) {
+      const signature = signatureOf(kernel)
+      found = bySignature.get(signature) ?? prepare(kernel)
+      bySignature.set(signature, found)
+      byKernel.set(kernel, found)
+    }
+    return found
+  }
+
+  const flat = (kernel: Kernel, access: string): FlatKernel => {
+    const { flats, divides } = compiled(kernel)
+    let run = flats.get(access)
+    if (!run) {
+      const kinds = [...access] as Access['kind'][]
+      const raw = instantiate<FlatKernel>(kernel, emitFlat(kernel, kinds, host, memory))
+      run = divides ? (n, ...operands) => guarded(() => raw(n, ...operands)) : raw
+      flats.set(access, run)
+    }
+    return run
+  }
+
+  const launch = (
+    kernel: Kernel,
+    extent: Extent,
+    pointers: readonly number[],
+    strides: Strides,
+    scalars: readonly Scalar[],
+  ): void => {
+    const { layout, runs, divides } = compiled(kernel)
+    if (!layout.plan(extent, strides)) return
+    let run = runs.get(layout.code)
+    if (!run) {
+      run = instantiate(kernel, emitRows(kernel, layout.axis, layout.kinds(), host, memory)) as (at: number) => void
+      runs.set(layout.code, run)
+    }
+    describe(kernel, layout, pointers, scalars)
+    if (divides) guarded(() => run(reserved.descriptor))
+    else run(reserved.descriptor)
+  }
+
+  return {
+    name: 'wasm',
+    flat,
+    launch,
+    matmul(dtype, args) {
+      matmul ??= createMatmul(host)
+      matmul(dtype, args)
+    },
+  }
+}
+
+function prepare(kernel: Kernel): Compiled {
+  const integers = ['i32', 'i64']
+  const divides = nodesOf(kernel).some((e) => (e.op === 'div' || e.op === 'rem') && integers.includes(e.type))
+  return { divides, layout: new Layout(kernel), flats: new Map(), runs: new Map() }
+}
+
+/** Writes the launch descriptor. */
+function describe(kernel: Kernel, plan: Layout, pointers: readonly number[], scalars: readonly Scalar[]): void {
+  const { i32, i64, f32, f64 } = memory.views
+  let word = reserved.descriptor >> 2
+  i32[word] = plan.extent[2]
+  i32[word + 1] = plan.extent[1]
+  i32[word + 2] = plan.extent[0]
+  for (let i = 0; i < pointers.length; i++) {
+    word += 4
+    i32[word] = pointers[i]
+    i32[word + 1] = plan.strides[2][i]
+    i32[word + 2] = plan.strides[1][i]
+    i32[word + 3] = plan.strides[0][i]
+  }
+  for (let i = 0; i < kernel.scalars.length; i++) {
+    const type = kernel.scalars[i]
+    const at = reserved.descriptor + layout.scalar(kernel, i)
+    if (type === 'i64') i64[at >> 3] = BigInt(scalars[i])
+    else if (type === 'f64') f64[at >> 3] = Number(scalars[i])
+    else if (type === 'f32') f32[at >> 2] = Number(scalars[i])
+    else i32[at >> 2] = Number(scalars[i])
+  }
+}
+
+/** Equal for kernels that compute the same; expressions are hash-consed, so their ids name them. */
+function signatureOf(kernel: Kernel): string {
+  const ids = (list: readonly { readonly id: number }[]): string => list.map((e) => e.id).join(' ')
+  const stores = (list: Kernel['rowStores']): string => list.map((s) => `${s.arg}=${s.value.id}`).join(' ')
+  const passes = kernel.passes.map((p) =>
+    p.kind === 'map' ? stores(p.stores) : `${ids(p.init)}/${ids(p.step)}/${ids(p.merge)}`,
+  )
+  const args = kernel.args.map((a) => `${a.dtype.name} ${a.per}`)
+  return [args.join(), kernel.scalars.join(), ...passes, stores(kernel.rowStores)].join('|')
+}
+
+function instantiate<F>(kernel: Kernel, bytes: Uint8Array<ArrayBuffer>): F {
+  const host: Record<string, (...x: number[]) => number> = {}
+  for (const name of callsOf(kernel)) host[name] = Math[name as 'exp']
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory: memory.wasm }, host })
+  return instance.exports.run as F
+}
+
+/** Integer division by zero traps; PyTorch's error is a RuntimeError. */
+function guarded(run: () => void): void {
+  try {
+    run()
+  } catch (error) {
+    if (error instanceof WebAssembly.RuntimeError && error.message.includes('divide by zero')) {
+      throw new RuntimeError('ZeroDivisionError')
+    }
+    throw error
+  }
+}

@@ -1,0 +1,249 @@
+// Kernels of the matrix product for a few rows or a few k: `stream` where the large operand is contiguous along n,
+// `dot` where it is contiguous along k. The small operand may have any strides in the first, contiguous rows in the second.
+import { type Func, I32, i32, type Module, type Op, v128 } from './assembler.ts'
+import {
+  addProduct,
+  countdown,
+  type Element,
+  grid,
+  integers,
+  load,
+  multiplyAdd,
+  pointers,
+  setSum,
+  store,
+  vectors,
+} from './element.ts'
+
+/** Rows of the small operand that one pass of `stream` or `dot` takes. */
+export const SKINNY_ROWS = 4
+
+/**
+ * C = init + A B for a multiple of the kernel's rows; steps in bytes, B, C and init contiguous along n. `init` is a row
+ * (or one zero, initColumn 0) for all rows of C, or 0 for what is in C. Rows of B are read front to back, a few at once.
+ */
+export type Stream = (
+  m: number,
+  n: number,
+  k: number,
+  a: number,
+  aRow: number,
+  aColumn: number,
+  b: number,
+  bRow: number,
+  c: number,
+  cRow: number,
+  init: number,
+  initColumn: number,
+) => void
+
+/**
+ * C[i, j] = init[i, j] + sum over k of large[i, k] small[j, k], for i < m and j < the kernel's number of small rows:
+ * both operands are contiguous along k, C and init have any steps. `scratch` is 16 vectors of 32 bytes.
+ */
+export type Dot = (
+  m: number,
+  k: number,
+  large: number,
+  largeRow: number,
+  small: number,
+  smallRow: number,
+  c: number,
+  cRow: number,
+  cColumn: number,
+  init: number,
+  initRow: number,
+  initColumn: number,
+  scratch: number,
+) => void
+
+/** How many k a stream kernel of so many rows takes at once: their A elements stay in registers. */
+const STREAM_DEPTHS: Record<number, readonly number[]> = { 1: [8, 4, 2, 1], 2: [4, 2, 1], 3: [3, 2, 1], 4: [2, 1] }
+
+/** How many large rows a dot kernel of so many small rows takes at once. */
+const DOT_ROWS: Record<number, number> = { 1: 6, 2: 4, 3: 3, 4: 2 }
+
+/** The rows that `stream` should take at once: what reads and writes least for each multiplication. */
+export function streamRows(m: number, k: number): number {
+  const most = k <= 2 ? 4 : k === 3 || m === 3 ? 3 : 2
+  return Math.min(m, most)
+}
+
+/** Adds a `Stream` that takes so many rows at once, exported as `run`. */
+export function emitStream(module: Module, element: Element, rows: number): void {
+  const depths = STREAM_DEPTHS[rows]
+  const starting = depths.map((depth) => emitStreamKernel(module, element, rows, depth, 'init'))
+  const adding = depths.map((depth) => emitStreamKernel(module, element, rows, depth, 'c'))
+  const f = module.func('run', Array(12).fill(I32))
+  const [m, n, k, a, aRow, aColumn, b, bRow, c, cRow, init, initColumn] = Array(12).keys()
+  const [left, atA, atC] = integers(f, 3)
+  const callKernel = (kernel: Func): void => {
+    for (const argument of [n, atA, aRow, aColumn, b, bRow, atC, cRow, init, initColumn]) f.get(argument)
+    f.call(kernel)
+  }
+  for (const [i, depth] of depths.entries()) {
+    // All rows before the next k, so that the rows of B are still in the L1 cache.
+    countdown(f, k, depth, () => {
+      f.get(m).set(left).get(a).set(atA).get(c).set(atC)
+      countdown(f, left, rows, () => {
+        f.get(init).if(
+          () => callKernel(starting[i]),
+          () => callKernel(adding[i]),
+        )
+        addProduct(f, atA, aRow, rows)
+        addProduct(f, atC, cRow, rows)
+      })
+      addProduct(f, a, aColumn, depth)
+      addProduct(f, b, bRow, depth)
+      f.i32(0).set(init)
+    })
+  }
+}
+
+/** `rows` rows of C by `depth` of k: (n, a, aRow, aColumn, b, bRow, c, cRow, init, initColumn). */
+function emitStreamKernel(module: Module, element: Element, rows: number, depth: number, start: 'init' | 'c'): Func {
+  const f = module.func(null, Array(10).fill(I32))
+  const [n, a, aRow, aColumn, b, bRow, c, cRow, init, initColumn] = Array(10).keys()
+  const splats = grid(f, rows, depth)
+  const sums = grid(f, rows, 2)
+  const bs = vectors(f, 2)
+  const [atA, initStep] = integers(f, 2)
+
+  for (const row of splats) {
+    f.get(a).set(atA)
+    for (const splat of row) {
+      load(f, element.splat, atA, [splat])
+      setSum(f, atA, atA, aColumn)
+    }
+    setSum(f, a, a, aRow)
+  }
+  const bRows = pointers(f, b, depth, bRow)
+  const cRows = pointers(f, c, rows, cRow)
+
+  const accumulate = (count: number, op: Op, at: number): void => {
+    for (let row = 0; row < rows; row++) {
+      load(f, op, start === 'init' ? init : cRows[row], sums[row].slice(0, count), at)
+    }
+    for (let i = 0; i < depth; i++) {
+      load(f, op, bRows[i], bs.slice(0, count), at)
+      for (let row = 0; row < rows; row++) multiplyAdd(f, element, sums[row].slice(0, count), splats[row][i], bs)
+    }
+  }
+  const walk = (columns: number, body: () => void): void => {
+    if (start === 'init') f.get(initColumn).i32(columns).op(i32.mul).set(initStep)
+    countdown(f, n, columns, () => {
+      body()
+      for (const pointer of [...bRows, ...cRows]) f.inc(pointer, columns * element.bytes)
+      if (start === 'init') setSum(f, init, init, initStep)
+    })
+  }
+
+  walk(4 * element.lanes, () => {
+    for (const at of [0, 32]) {
+      accumulate(2, v128.load, at)
+      for (let row = 0; row < rows; row++) store(f, cRows[row], sums[row], at)
+    }
+  })
+  walk(element.lanes, () => {
+    accumulate(1, v128.load, 0)
+    for (let row = 0; row < rows; row++) store(f, cRows[row], [sums[row][0]])
+  })
+  walk(1, () => {
+    accumulate(1, element.loadFirst, 0)
+    for (let row = 0; row < rows; row++) f.get(cRows[row]).get(sums[row][0]).memLane(element.storeLane, 0)
+  })
+  return f
+}
+
+/** Adds a `Dot` for so many small rows, exported as `run`. */
+export function emitDot(module: Module, element: Element, smallRows: number): void {
+  const many = DOT_ROWS[smallRows]
+  const kernels = [many, 1].map((rows) => emitDotKernel(module, element, rows, smallRows))
+  const f = module.func('run', Array(13).fill(I32))
+  const [m, k, large, largeRow, small, smallRow, c, cRow, cColumn, init, initRow, initColumn, scratch] =
+    Array(13).keys()
+  for (const [i, rows] of [many, 1].entries()) {
+    countdown(f, m, rows, () => {
+      for (const argument of [
+        k,
+        large,
+        largeRow,
+        small,
+        smallRow,
+        c,
+        cRow,
+        cColumn,
+        init,
+        initRow,
+        initColumn,
+        scratch,
+      ])
+        f.get(argument)
+      f.call(kernels[i])
+      addProduct(f, large, largeRow, rows)
+      addProduct(f, c, cRow, rows)
+      addProduct(f, init, initRow, rows)
+    })
+  }
+}
+
+/** `rows` large rows by `smallRows`; the parameters are those of `Dot` without m. */
+function emitDotKernel(module: Module, element: Element, rows: number, smallRows: number): Func {
+  const f = module.func(null, Array(12).fill(I32))
+  const [k, large, largeRow, small, smallRow, c, cRow, cColumn, init, initRow, initColumn, scratch] = Array(12).keys()
+  const as = vectors(f, 2)
+  const bs = grid(f, smallRows, 2)
+  const pairs = Array.from({ length: rows }, () => grid(f, smallRows, 2))
+  const sums = grid(f, rows, smallRows)
+  const [atC, atInit] = integers(f, 2)
+  const largeRows = pointers(f, large, rows, largeRow)
+  const smallRowsAt = pointers(f, small, smallRows, smallRow)
+  const advance = (bytes: number): void => {
+    for (const pointer of [...largeRows, ...smallRowsAt]) f.inc(pointer, bytes)
+  }
+
+  countdown(f, k, 2 * element.lanes, () => {
+    for (const [j, b] of bs.entries()) load(f, v128.load, smallRowsAt[j], b)
+    for (const [i, row] of pairs.entries()) {
+      load(f, v128.load, largeRows[i], as)
+      for (const [j, pair] of row.entries()) multiplyAdd(f, element, pair, as, bs[j])
+    }
+    advance(32)
+  })
+  // Without a store of the pair the revectorizer has nothing to start from, so halves are added up from memory.
+  for (const [i, pair] of pairs.flat().entries()) store(f, scratch, pair, i * 32)
+  for (const [i, sum] of sums.flat().entries()) {
+    f.get(scratch)
+      .mem(v128.load, i * 32)
+      .get(scratch)
+      .mem(v128.load, i * 32 + 16)
+    f.op(element.add).set(sum)
+  }
+  countdown(f, k, 1, () => {
+    for (const [j, b] of bs.entries()) load(f, element.loadFirst, smallRowsAt[j], [b[0]])
+    for (const [i, row] of sums.entries()) {
+      load(f, element.loadFirst, largeRows[i], [as[0]])
+      for (const [j, sum] of row.entries()) multiplyAdd(f, element, [sum], as[0], bs[j])
+    }
+    advance(element.bytes)
+  })
+  for (const row of sums) {
+    f.get(c).set(atC).get(init).set(atInit)
+    for (const sum of row) {
+      addLanes(f, element, sum)
+      f.get(atC).get(atInit).mem(element.loadFirst).get(sum).op(element.add)
+      f.memLane(element.storeLane, 0)
+      setSum(f, atC, atC, cColumn)
+      setSum(f, atInit, atInit, initColumn)
+    }
+    setSum(f, c, c, cRow)
+    setSum(f, init, init, initRow)
+  }
+  return f
+}
+
+/** Leaves the sum of a vector's lanes in all of them. */
+function addLanes(f: Func, element: Element, vector: number): void {
+  f.get(vector).get(vector).get(vector).shuffle64([1, 0]).op(element.add).set(vector)
+  if (element.lanes === 4) f.get(vector).get(vector).get(vector).shuffle32([1, 0, 3, 2]).op(element.add).set(vector)
+}

@@ -1,0 +1,66 @@
+// The composition root: `import * as torch from 'tytorch'` reads as Python's `import torch`.
+import { createInterpreter } from './backend/interp/interp.ts'
+import { createWasmDevice } from './backend/wasm/device.ts'
+import * as functional from './nn/functional.ts'
+import * as nnModules from './nn/index.ts'
+import { installMethods } from './ops/methods.ts'
+import { useDevice } from './tensor/run.ts'
+
+installMethods()
+const wanted = (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env?.TYTORCH_BACKEND
+useDevice(wanted === 'interp' ? createInterpreter() : createWasmDevice())
+
+export {
+  bfloat16,
+  bool,
+  canCast,
+  DType,
+  float16,
+  float16 as half,
+  float32,
+  float32 as float,
+  float64,
+  float64 as double,
+  getDefaultDtype,
+  int8,
+  int16,
+  int16 as short,
+  int32,
+  int32 as int,
+  int64,
+  int64 as long,
+  promoteTypes,
+  setDefaultDtype,
+  uint8,
+} from './base/dtype.ts'
+export { IndexError, NotImplementedError, RuntimeError, ValueError } from './base/errors.ts'
+export { getPrintoptions, setPrintoptions } from './base/format.ts'
+export * from './ops/activation.ts'
+export {
+  arange,
+  asTensor,
+  empty,
+  emptyLike,
+  eye,
+  full,
+  fullLike,
+  linspace,
+  ones,
+  onesLike,
+  tensor,
+  zeros,
+  zerosLike,
+} from './ops/create.ts'
+export * from './ops/elementwise.ts'
+export * from './ops/indexing.ts'
+export * from './ops/join.ts'
+export * from './ops/linear.ts'
+export * from './ops/random.ts'
+export { variance as var } from './ops/reduce.ts'
+export * from './ops/view.ts'
+export * as autograd from './autograd.ts'
+export * as optim from './optim/index.ts'
+export { detectAnomaly, enableGrad, inferenceMode, isGradEnabled, noGrad, setGradEnabled } from './tensor/mode.ts'
+export { Device as device, Size, Tensor } from './tensor/tensor.ts'
+export { timeit } from './timeit.ts'
+export * as utils from './utils.ts'

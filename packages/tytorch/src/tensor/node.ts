@@ -1,0 +1,273 @@
+// Nodes of the autograd graph: what made a tensor, what it needs to go backwards, and where the gradients go next.
+import { RuntimeError } from '../base/errors.ts'
+import { isAnomalyEnabled, isGradEnabled } from './mode.ts'
+import type { GradHook, Leaf, Tensor } from './tensor.ts'
+
+/** One gradient per input of the node, null where none is needed or known. */
+export type Gradients = (Tensor | null)[]
+
+/**
+ * Goes backwards through one operation: from the gradients of its outputs (null for an output nobody used) to those
+ * of its inputs, in tensor ops. `saved` are the tensors given at recording, `needs[i]` says whether input i wants one.
+ */
+export type Backward = (grads: readonly (Tensor | null)[], saved: readonly Tensor[], needs: readonly boolean[]) => Gradients
+
+/** As `Backward` for the common case of one output. */
+export type BackwardOne = (g: Tensor, saved: readonly Tensor[], needs: readonly boolean[]) => Gradients
+
+const NOTHING: readonly Tensor[] = []
+const NO_VERSIONS: readonly number[] = []
+let sequence = 0
+
+/** A recorded operation; `name` and `nextFunctions` are as PyTorch shows them. */
+export class Node {
+  readonly name: string
+  /** The node of each input, null for inputs without gradient; and which of its outputs that input was. */
+  readonly next: readonly (Node | null)[]
+  readonly nextOutput: readonly number[]
+  /** Later nodes go backwards first. */
+  readonly sequence: number
+  readonly outputs: number
+  readonly backward: Backward
+  private saved: readonly Tensor[] | null
+  private readonly versions: readonly number[]
+  /** Gradient hooks of tensors, by output. */
+  hooks: Map<number, GradHook[]> | null = null
+  /** Tensors that keep their gradient though they are no leaves, by output. */
+  retained: Map<number, Tensor> | null = null
+  /** Where the operation was called, in anomaly mode. */
+  readonly trace: string | null
+  /** Runs user code, so its gradients may be kept by the user. */
+  readonly foreign: boolean
+
+  constructor(
+    name: string,
+    next: readonly (Node | null)[],
+    nextOutput: readonly number[],
+    backward: Backward,
+    saved: readonly Tensor[] = NOTHING,
+    outputs = 1,
+    order: number = sequence++,
+    foreign = false,
+  ) {
+    this.name = name
+    this.next = next
+    this.nextOutput = nextOutput
+    this.backward = backward
+    this.saved = saved
+    this.outputs = outputs
+    this.sequence = order
+    this.foreign = foreign
+    this.trace = isAnomalyEnabled() ? (new Error().stack ?? '') : null
+    if (saved.length === 0) this.versions = NO_VERSIONS
+    else {
+      const versions = new Array<number>(saved.length)
+      for (let i = 0; i < saved.length; i++) versions[i] = saved[i].storage.version
+      this.versions = versions
+    }
+  }
+
+  /** The saved tensors. Throws RuntimeError if they were freed by an earlier backward or changed in place since. */
+  get savedTensors(): readonly Tensor[] {
+    const saved = this.saved
+    if (!saved) {
+      throw new RuntimeError(
+        'Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True (retainGraph: true) if you need to backward through the graph a second time or if you need to access saved tensors after calling backward.',
+      )
+    }
+    for (let i = 0; i < saved.length; i++) {
+      const found = saved[i].storage.version
+      if (found !== this.versions[i]) throw changedInPlace(saved[i], found, this.versions[i])
+    }
+    return saved
+  }
+
+  /** Forgets the saved tensors, after a backward that does not retain the graph. */
+  release(): void {
+    if (this.saved && this.saved.length > 0) this.saved = null
+  }
+
+  /** [node, output] for each input, as PyTorch's `next_functions`. */
+  get nextFunctions(): [Node | null, number][] {
+    return this.next.map((n, i) => [n, this.nextOutput[i]])
+  }
+
+  toString(): string {
+    return `<${this.name}>`
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+}
+
+function changedInPlace(x: Tensor, found: number, expected: number): RuntimeError {
+  const made = x.node ? `, which is output ${x.nodeOutput} of ${x.node.name},` : ''
+  return new RuntimeError(
+    `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${x.dtype.title}Tensor [${x.sizes.join(', ')}]]${made} is at version ${found}; expected version ${expected} instead. Hint: use the out-of-place form of the operation, or detectAnomaly() to find the operation whose gradient needs the old value.`,
+  )
+}
+
+/** Adds a gradient into its leaf; the engine treats it specially. */
+export class AccumulateGrad extends Node {
+  readonly variable: Tensor
+
+  constructor(variable: Tensor) {
+    super('AccumulateGrad', [], [], () => [], NOTHING, 1, Number.POSITIVE_INFINITY)
+    this.variable = variable
+  }
+}
+
+/** The `leaf` record of a tensor, made if absent. */
+export function leafOf(x: Tensor): Leaf {
+  x.leaf ??= { requiresGrad: false, grad: null, accumulator: null, retainsGrad: false }
+  return x.leaf
+}
+
+/** True if `x` takes part in recording. */
+export function requiresGrad(x: Tensor): boolean {
+  return x.node !== null || (x.leaf !== null && x.leaf.requiresGrad) || (x.base !== null && historyOf(x) !== null)
+}
+
+/** The node that `x`'s gradient goes to: what made it, or its accumulator; null if it needs none. */
+export function historyOf(x: Tensor): Node | null {
+  if (x.base !== null && x.baseVersion !== x.storage.version) refreshView(x)
+  if (x.node !== null) return x.node
+  const leaf = x.leaf
+  if (leaf === null || !leaf.requiresGrad) return null
+  leaf.accumulator ??= new AccumulateGrad(x)
+  return leaf.accumulator
+}
+
+/** A view whose base was changed in place takes its history from the base as it is now. */
+function refreshView(x: Tensor): void {
+  const base = x.base as Tensor
+  x.baseVersion = x.storage.version
+  const from = base.node
+  if (from === null) return
+  const { sizes, strides, offset } = x
+  const geometry = { sizes: base.sizes, strides: base.strides, offset: base.offset }
+  x.node = new Node('AsStridedBackward0', [from], [base.nodeOutput], (grads) => [
+    scatterView(grads[0] as Tensor, geometry, { sizes, strides, offset }),
+  ])
+  x.nodeOutput = 0
+}
+
+interface Geometry {
+  readonly sizes: readonly number[]
+  readonly strides: readonly number[]
+  readonly offset: number
+}
+
+/** Zeros of the base's shape with `g` written where the view lies. */
+function scatterView(g: Tensor, base: Geometry, view: Geometry): Tensor {
+  const out = g.newEmptyStrided(base.sizes, base.strides).zero_()
+  out.asStrided(view.sizes, view.strides, view.offset - base.offset).copy_(g)
+  return out
+}
+
+/** True if an op on `x` (and perhaps others) has to be recorded now. */
+export function records(x: Tensor): boolean {
+  return isGradEnabled() && requiresGrad(x)
+}
+
+/**
+ * Makes `out` the result of a recorded operation on `inputs`, if grad mode is on and one of them requires a gradient.
+ * `saved` may hold `out` itself.
+ */
+export function record(out: Tensor, name: string, inputs: readonly Tensor[], saved: readonly Tensor[], backward: BackwardOne): Tensor {
+  if (isGradEnabled() && out.dtype.kind === 'float') link([out], name, inputs, saved, (grads, s, needs) => backward(grads[0] as Tensor, s, needs))
+  return out
+}
+
+/** As `record` for an operation with several outputs; outputs that are not floating point get no gradient. */
+export function recordAll(
+  outs: readonly Tensor[],
+  name: string,
+  inputs: readonly Tensor[],
+  saved: readonly Tensor[],
+  backward: Backward,
+): void {
+  if (isGradEnabled()) link(outs, name, inputs, saved, backward)
+}
+
+function link(
+  outs: readonly Tensor[],
+  name: string,
+  inputs: readonly Tensor[],
+  saved: readonly Tensor[],
+  backward: Backward,
+): void {
+  const next = new Array<Node | null>(inputs.length)
+  const nextOutput = new Array<number>(inputs.length)
+  let any = false
+  for (let i = 0; i < inputs.length; i++) {
+    const node = historyOf(inputs[i])
+    next[i] = node
+    nextOutput[i] = node === null ? 0 : inputs[i].nodeOutput
+    if (node !== null) any = true
+  }
+  if (!any) return
+  // An input may also be an output (in place): its history was read above, so it can be replaced now.
+  const node = new Node(name, next, nextOutput, backward, saved, outs.length)
+  for (let i = 0; i < outs.length; i++) {
+    if (outs[i].dtype.kind === 'float') adopt(outs[i], node, i)
+  }
+}
+
+/** Makes `node`'s output `index` the history of `x`, which may be fresh, a view, or changed in place. */
+function adopt(x: Tensor, node: Node, index: number): void {
+  const base = x.base
+  if (base === null || x.baseVersion === x.storage.version) {
+    x.node = node
+    x.nodeOutput = index
+    return
+  }
+  // A view changed in place: the change becomes part of the base's history, and the view is read from there.
+  const view = { sizes: x.sizes, strides: x.strides, offset: x.offset }
+  const geometry = { sizes: base.sizes, strides: base.strides, offset: base.offset }
+  const before = historyOf(base)
+  const next = [before, ...node.next.slice(1)]
+  const nextOutput = [base.nodeOutput, ...node.nextOutput.slice(1)]
+  base.node = new Node('CopySlices', next, nextOutput, (grads, _saved, needs) => {
+    const g = grads[0] as Tensor
+    const rest = g.newEmptyStrided(geometry.sizes, geometry.strides).copy_(g)
+    const slice = rest.asStrided(view.sizes, view.strides, view.offset - geometry.offset)
+    const inner = node.backward([slice.clone()], node.savedTensors, [true, ...needs.slice(1)])
+    if (inner[0]) slice.copy_(inner[0])
+    else slice.zero_()
+    return [rest, ...inner.slice(1)]
+  })
+  base.nodeOutput = 0
+  base.baseVersion = base.storage.version
+  x.node = null
+  x.baseVersion = -1
+  refreshView(x)
+}
+
+/**
+ * Checks that `x` may be changed in place now, and counts the change.
+ * Throws RuntimeError for a leaf that requires a gradient (or a view of one) while recording.
+ */
+export function changeInPlace(x: Tensor): void {
+  if (isGradEnabled()) {
+    if (x.node === null && x.leaf?.requiresGrad) {
+      throw new RuntimeError('a leaf Variable that requires grad is being used in an in-place operation.')
+    }
+    if (x.base !== null && x.base.node === null && x.base.leaf?.requiresGrad) {
+      throw new RuntimeError('a view of a leaf Variable that requires grad is being used in an in-place operation.')
+    }
+  }
+  // A view's history is brought up to date before the change, so that `adopt` can tell that this change is the news.
+  if (x.base !== null) historyOf(x)
+  for (let i = 0; i < x.sizes.length; i++) {
+    if (x.strides[i] === 0 && x.sizes[i] > 1) {
+      throw new RuntimeError(
+        'unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation.',
+      )
+    }
+  }
+  x.storage.version++
+  // The base of a changed view, or the tensor itself, keeps its own history.
+  if (x.base === null) x.baseVersion = x.storage.version
+}

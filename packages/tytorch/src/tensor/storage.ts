@@ -1,0 +1,198 @@
+// Storages: the blocks of memory behind tensors, and how they come back without anyone calling dispose.
+// Large storages are watched one by one through WeakRefs; small ones live in slabs that are watched as a whole.
+// See docs/decisions/memory.md for the figures behind the sizes.
+import { memory } from '../backend/memory.ts'
+import { collector } from './collector.ts'
+
+/** Storages of at most this many bytes share slabs: a WeakRef for each would cost more than the op that made it. */
+const SMALL = 2048
+const SLOTS = 64
+/** Bytes allocated between sweeps, at least; half of what survived if that is more. */
+const BUDGET = 48 * 2 ** 20
+
+/** A run of equal small slots. It is given back when no storage in it is reachable any more. */
+class Slab {
+  readonly pointer: number
+  next: number
+  readonly end: number
+
+  constructor(pointer: number, slot: number) {
+    this.pointer = pointer
+    this.next = pointer
+    this.end = pointer + slot * SLOTS
+  }
+}
+
+/** What the sweep looks at: an unreachable owner means that the block is free. A pointer of 0 means it was released. */
+interface Watched {
+  readonly owner: WeakRef<object>
+  pointer: number
+  readonly bytes: number
+}
+
+/** A block of memory with a count of the in-place changes made to it. */
+export class Storage {
+  /** Byte address; 0 once released. */
+  pointer: number
+  readonly bytes: number
+  /** Rises with each in-place change; autograd compares it with the value at the time of saving. */
+  version = 0
+  /** References held by a running backward pass; infinite once a user may hold the storage. */
+  holds = 0
+  /** Made inside the arena that is open now, and not yet known to be kept. */
+  temporary = false
+  readonly slab: Slab | null
+  watched: Watched | null = null
+
+  constructor(pointer: number, bytes: number, slab: Slab | null) {
+    this.pointer = pointer
+    this.bytes = bytes
+    this.slab = slab
+  }
+}
+
+interface SizeClass {
+  slab: Slab
+  readonly slot: number
+  /** Slots released by hand: [slab, pointer] pairs, flattened. */
+  readonly slabs: Slab[]
+  readonly pointers: number[]
+}
+
+/** Slots of 64, 128, 256, ... bytes: index is log2(slot) - 6. */
+const classes: SizeClass[] = []
+let watch: Watched[] = []
+let pressure = 0
+let budget = BUDGET
+let arena: Storage[] | null = null
+
+/** A storage of `bytes`, not cleared. May sweep, so read pointers of other tensors only after the last allocation. */
+export function allocate(bytes: number): Storage {
+  const storage = bytes <= SMALL ? allocateSmall(bytes) : allocateLarge(bytes)
+  if (arena) {
+    arena.push(storage)
+    storage.temporary = true
+  }
+  return storage
+}
+
+function allocateSmall(bytes: number): Storage {
+  const index = bytes <= 64 ? 0 : 26 - Math.clz32(bytes - 1)
+  const found = classes[index] ?? openClass(index)
+  const spare = found.pointers.pop()
+  if (spare !== undefined) return new Storage(spare, bytes, found.slabs.pop() as Slab)
+  let slab = found.slab
+  if (slab.next === slab.end) slab = found.slab = openSlab(found.slot)
+  const pointer = slab.next
+  slab.next += found.slot
+  return new Storage(pointer, bytes, slab)
+}
+
+function openClass(index: number): SizeClass {
+  const slot = 64 << index
+  return (classes[index] = { slab: openSlab(slot), slot, slabs: [], pointers: [] })
+}
+
+function openSlab(slot: number): Slab {
+  const bytes = slot * SLOTS
+  const slab = new Slab(obtain(bytes), slot)
+  watch.push({ owner: new WeakRef(slab), pointer: slab.pointer, bytes })
+  return slab
+}
+
+function allocateLarge(bytes: number): Storage {
+  const storage = new Storage(obtain(bytes), bytes, null)
+  if (!arena) register(storage)
+  return storage
+}
+
+function register(storage: Storage): void {
+  if (storage.slab || storage.watched || storage.pointer === 0) return
+  storage.watched = { owner: new WeakRef(storage), pointer: storage.pointer, bytes: storage.bytes }
+  watch.push(storage.watched)
+}
+
+function obtain(bytes: number): number {
+  pressure += bytes
+  if (pressure > budget) sweep()
+  try {
+    return memory.alloc(bytes)
+  } catch (error) {
+    if (sweep(true) === 0) throw error
+    return memory.alloc(bytes)
+  }
+}
+
+/** Gives a storage back at once. Only for storages that no user can hold. */
+export function release(storage: Storage): void {
+  const pointer = storage.pointer
+  if (pointer === 0) return
+  storage.pointer = 0
+  if (storage.slab) {
+    const found = classes[storage.bytes <= 64 ? 0 : 26 - Math.clz32(storage.bytes - 1)]
+    found.slabs.push(storage.slab)
+    found.pointers.push(pointer)
+    return
+  }
+  if (storage.watched) storage.watched.pointer = 0
+  pressure -= storage.bytes
+  memory.release(pointer, storage.bytes)
+}
+
+/**
+ * Gives back every block whose owner is gone, after a garbage collection if the host allows one on demand; answers
+ * the bytes regained. `thorough` collects the old generation too.
+ */
+export function sweep(thorough = false): number {
+  let freed = 0
+  if (!thorough) {
+    collector.collect(true)
+    freed = regain()
+  }
+  if (thorough || freed < pressure / 2) {
+    collector.collect(false)
+    freed += regain()
+  }
+  pressure = 0
+  budget = Math.max(BUDGET, memory.used / 2)
+  return freed
+}
+
+function regain(): number {
+  let freed = 0
+  const kept: Watched[] = []
+  for (const entry of watch) {
+    if (entry.pointer === 0) continue
+    if (entry.owner.deref() !== undefined) kept.push(entry)
+    else {
+      memory.release(entry.pointer, entry.bytes)
+      freed += entry.bytes
+    }
+  }
+  watch = kept
+  return freed
+}
+
+/** Starts collecting the storages that are allocated from now on; answers what was active before. */
+export function openArena(next: Storage[] | null): Storage[] | null {
+  const before = arena
+  arena = next
+  return before
+}
+
+/** Ends an arena opened by `openArena`: its storages that are still in use now live as long as their tensors. */
+export function closeArena(storages: readonly Storage[], before: Storage[] | null): void {
+  arena = before
+  for (const s of storages) {
+    s.holds = 0
+    s.temporary = before !== null
+    if (s.pointer === 0) continue
+    if (before) before.push(s)
+    else register(s)
+  }
+}
+
+/** Bytes in use, and blocks watched: for tests and `memoryStats`. */
+export function storageStats(): { readonly bytes: number; readonly watched: number } {
+  return { bytes: memory.used, watched: watch.length }
+}

@@ -1,0 +1,377 @@
+// The tensor: a typed, strided view of a storage, and its place in the autograd graph. Operations are added to it
+// from the op records (see define.ts), so this file knows none of them.
+import { memory } from '../backend/memory.ts'
+import { type DType, decode, getDefaultDtype, rawView } from '../base/dtype.ts'
+import { RuntimeError } from '../base/errors.ts'
+import { formatSize, formatTensor } from '../base/format.ts'
+import { contiguousStrides, isContiguous, numelOf, sameSizes, type Sizes, wrapDim } from '../base/shape.ts'
+import type { TensorMethods } from '../ops/methods.ts'
+import { AccumulateGrad, historyOf, leafOf, type Node, requiresGrad } from './node.ts'
+import { allocate, type Storage } from './storage.ts'
+
+const inspect = Symbol.for('nodejs.util.inspect.custom')
+
+/** The sizes of a tensor, as `torch.Size`: an array that prints as PyTorch prints it. */
+export class Size extends Array<number> {
+  /** The number of elements of a tensor of this size. */
+  numel(): number {
+    return numelOf(this)
+  }
+
+  override toString(): string {
+    return formatSize(this)
+  }
+
+  [inspect](): string {
+    return formatSize(this)
+  }
+}
+
+/** `sizes` as a `torch.Size`. */
+export function sizeOf(sizes: Sizes): Size {
+  const out = new Size()
+  for (const n of sizes) out.push(n)
+  return out
+}
+
+/** A place where tensors live, as `torch.device`. */
+export class Device {
+  readonly type: 'cpu'
+  readonly index: number | null = null
+
+  constructor(name = 'cpu') {
+    if (name !== 'cpu') throw new RuntimeError(`there is no device '${name}' here; tensors live on 'cpu'`)
+    this.type = name
+  }
+
+  toString(): string {
+    return this.type
+  }
+
+  [inspect](): string {
+    return `device(type='${this.type}')`
+  }
+}
+
+/** The CPU. */
+export const cpu = new Device()
+
+/** What only leaves, and tensors whose gradient is retained, carry. */
+export interface Leaf {
+  requiresGrad: boolean
+  grad: Tensor | null
+  /** Adds into `grad`; made on first use so that all uses share it. */
+  accumulator: Node | null
+  retainsGrad: boolean
+}
+
+/** Called with a gradient; a tensor that it returns replaces the gradient. */
+export type GradHook = (grad: Tensor) => Tensor | undefined | null | void
+
+/** Nested arrays of numbers, as `tolist` answers them. */
+export type NestedArray = number | bigint | boolean | NestedArray[]
+
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed from the op records by index.ts
+export class Tensor {
+  storage: Storage
+  sizes: Sizes
+  strides: Sizes
+  /** In elements, from the start of the storage. */
+  offset: number
+  readonly dtype: DType
+  /** The number of elements. */
+  count: number
+  contiguousLayout: boolean
+  /** The function that made this tensor, and which of its outputs this is. */
+  node: Node | null = null
+  nodeOutput = 0
+  leaf: Leaf | null = null
+  /** The tensor this is a view of, so that in-place changes of one reach the history of the other. */
+  base: Tensor | null = null
+  /** The storage's version when a view's `node` was made. */
+  baseVersion = 0
+  hooks: GradHook[] | null = null
+
+  constructor(
+    storage: Storage,
+    sizes: Sizes,
+    strides: Sizes,
+    offset: number,
+    dtype: DType,
+    count = numelOf(sizes),
+    contiguousLayout = isContiguous(sizes, strides),
+  ) {
+    this.storage = storage
+    this.sizes = sizes
+    this.strides = strides
+    this.offset = offset
+    this.dtype = dtype
+    this.count = count
+    this.contiguousLayout = contiguousLayout
+  }
+
+  /** Byte address of the first element. Read it after the last allocation: an allocation may collect garbage. */
+  get pointer(): number {
+    const base = this.storage.pointer
+    if (base === 0) throw new RuntimeError('this tensor was freed; a tensor made inside torch.scope() must be returned from it')
+    return base + this.offset * this.dtype.itemsize
+  }
+
+  /** The sizes, printed as `torch.Size([3, 4])`. */
+  get shape(): Size {
+    return sizeOf(this.sizes)
+  }
+
+  /** All sizes, or the size of `dim`. Throws IndexError if `dim` is out of range. */
+  size(): Size
+  size(dim: number): number
+  size(dim?: number): Size | number {
+    return dim === undefined ? this.shape : this.sizes[wrapDim(dim, this.sizes.length)]
+  }
+
+  /** All strides in elements, or that of `dim`. */
+  stride(): number[]
+  stride(dim: number): number
+  stride(dim?: number): number[] | number {
+    return dim === undefined ? [...this.strides] : this.strides[wrapDim(dim, this.strides.length)]
+  }
+
+  /** The number of dimensions. */
+  get ndim(): number {
+    return this.sizes.length
+  }
+
+  dim(): number {
+    return this.sizes.length
+  }
+
+  /** The number of elements. */
+  numel(): number {
+    return this.count
+  }
+
+  /** The size of the first dimension, as Python's `len`. */
+  get length(): number {
+    if (this.sizes.length === 0) throw new TypeError('len() of a 0-d tensor')
+    return this.sizes[0]
+  }
+
+  /** The gradient that backward added up here, or null. */
+  get grad(): Tensor | null {
+    return this.leaf?.grad ?? null
+  }
+
+  set grad(value: Tensor | null) {
+    if (value !== null && (!sameSizes(value.sizes, this.sizes) || value.dtype !== this.dtype)) {
+      throw new RuntimeError(
+        `assigned grad has data of a different size or type: got ${value.dtype} ${value.shape} for a tensor of ${this.dtype} ${this.shape}`,
+      )
+    }
+    if (value !== null || this.leaf !== null) leafOf(this).grad = value
+  }
+
+  /** True if operations on this tensor are recorded. Settable on leaves. */
+  get requiresGrad(): boolean {
+    return requiresGrad(this)
+  }
+
+  set requiresGrad(value: boolean) {
+    this.requiresGrad_(value)
+  }
+
+  /** What made this tensor, or null for leaves. */
+  get gradFn(): Node | null {
+    const node = historyOf(this)
+    return node instanceof AccumulateGrad ? null : node
+  }
+
+  /** True if no recorded operation made this tensor. */
+  get isLeaf(): boolean {
+    return this.gradFn === null
+  }
+
+  /** True if the gradient of a tensor that is no leaf is kept. */
+  get retainsGrad(): boolean {
+    return this.leaf?.retainsGrad ?? false
+  }
+
+  /** The same memory without history; changes of it are not seen by autograd. */
+  get data(): Tensor {
+    return this.detach()
+  }
+
+  /** Takes over another tensor's memory, sizes and strides. Throws RuntimeError for another dtype. */
+  set data(value: Tensor) {
+    if (value.dtype !== this.dtype) {
+      throw new RuntimeError(`Attempted to call \`variable.set_data(tensor)\`, but \`variable\` and \`tensor\` have incompatible tensor type: ${this.dtype} and ${value.dtype}.`)
+    }
+    this.storage = value.storage
+    this.sizes = value.sizes
+    this.strides = value.strides
+    this.offset = value.offset
+    this.count = value.count
+    this.contiguousLayout = value.contiguousLayout
+  }
+
+  /** Where the tensor lives: always the CPU. */
+  get device(): Device {
+    return cpu
+  }
+
+  /** Dimensions in reverse order. */
+  get T(): Tensor {
+    return this.ndim === 2 ? this.t() : this.permute(this.sizes.map((_, i) => this.ndim - 1 - i))
+  }
+
+  /** The last two dimensions exchanged. */
+  get mT(): Tensor {
+    return this.transpose(-2, -1)
+  }
+
+  /** The slices along the first dimension. Throws TypeError for a 0-d tensor. */
+  [Symbol.iterator](): Iterator<Tensor> {
+    if (this.ndim === 0) throw new TypeError('iteration over a 0-d tensor')
+    return this.unbind(0)[Symbol.iterator]()
+  }
+
+  /** The printed form, as PyTorch's. */
+  toString(): string {
+    const node = this.gradFn
+    const suffixes = node ? { gradFn: node.name } : requiresGrad(this) ? { requiresGrad: true } : {}
+    return formatTensor(
+      { sizes: this.sizes, dtype: this.dtype.name, at: (i) => this.value(i), suffixes },
+      { defaultDtype: getDefaultDtype().name },
+    )
+  }
+
+  [inspect](): string {
+    return this.toString()
+  }
+
+  /** Rich display in notebooks. */
+  [Symbol.for('Jupyter.display')](): Record<string, string> {
+    return { 'text/plain': this.toString() }
+  }
+
+  storageOffset(): number {
+    return this.offset
+  }
+
+  elementSize(): number {
+    return this.dtype.itemsize
+  }
+
+  isContiguous(): boolean {
+    return this.contiguousLayout
+  }
+
+  isFloatingPoint(): boolean {
+    return this.dtype.kind === 'float'
+  }
+
+  /** How often the storage was changed in place. */
+  get version(): number {
+    return this.storage.version
+  }
+
+  /** Raw elements of a contiguous tensor, as a typed array that shares its memory; it goes stale when memory grows. */
+  raw(): ReturnType<typeof rawView> {
+    if (!this.contiguousLayout) throw new RuntimeError('only a contiguous tensor can be seen as one array; call contiguous() first')
+    const at = this.pointer
+    return rawView(this.dtype, memory.views.buffer, at, this.count)
+  }
+
+  /** The raw element at `position` of the storage, in elements. */
+  private element(position: number): number | bigint {
+    const { views } = memory
+    const at = this.storage.pointer / this.dtype.itemsize + position
+    switch (this.dtype.name) {
+      case 'float32':
+        return views.f32[at]
+      case 'float64':
+        return views.f64[at]
+      case 'int64':
+        return views.i64[at]
+      case 'int32':
+        return views.i32[at]
+      case 'int16':
+        return views.i16[at]
+      case 'int8':
+        return views.i8[at]
+      case 'float16':
+      case 'bfloat16':
+        return views.u16[at]
+      default:
+        return views.u8[at]
+    }
+  }
+
+  /** The element at row-major `position`: int64 as number where that is exact, else as bigint. */
+  value(position: number): number | bigint | boolean {
+    let rest = position
+    let at = this.offset
+    for (let i = this.sizes.length - 1; i >= 0; i--) {
+      const n = this.sizes[i]
+      at += (rest % n) * this.strides[i]
+      rest = Math.floor(rest / n)
+    }
+    if (this.storage.pointer === 0) this.pointer
+    const found = decode(this.dtype, this.element(at))
+    if (typeof found !== 'bigint') return found
+    const small = Number(found)
+    return Number.isSafeInteger(small) ? small : found
+  }
+
+  /**
+   * The value of a one-element tensor: a number (a boolean for bool, a bigint for an int64 beyond 2^53).
+   * Throws RuntimeError if there is not exactly one element.
+   */
+  item<T extends number | boolean | bigint = number>(): T {
+    if (this.count !== 1) throw new RuntimeError(`a Tensor with ${this.count} elements cannot be converted to Scalar`)
+    return this.value(0) as T
+  }
+
+  /** The elements as nested arrays; a 0-d tensor gives its value. */
+  tolist<T = NestedArray>(): T {
+    const walk = (dim: number, start: number, size: number): NestedArray => {
+      if (dim === this.sizes.length) return this.value(start)
+      const n = this.sizes[dim]
+      const inner = n ? size / n : 0
+      return Array.from({ length: n }, (_, i) => walk(dim + 1, start + i * inner, inner))
+    }
+    return walk(0, 0, this.count) as T
+  }
+
+  /** JavaScript's conversion to a number or string: one element where a number is wanted, the printed form otherwise. */
+  [Symbol.toPrimitive](hint: string): number | bigint | string {
+    if (hint === 'string') return this.toString()
+    if (this.count !== 1) {
+      throw new RuntimeError(
+        hint === 'number'
+          ? `a Tensor with ${this.count} elements cannot be converted to Scalar`
+          : 'a Tensor has no operators in JavaScript: write a.add(b), a.mul(2), a.lt(b) (or take one element with item())',
+      )
+    }
+    const v = this.value(0)
+    return typeof v === 'boolean' ? Number(v) : v
+  }
+}
+
+export interface Tensor extends TensorMethods {}
+
+/** A new contiguous tensor with undefined contents. */
+export function empty(sizes: Sizes, dtype: DType): Tensor {
+  const count = numelOf(sizes)
+  return new Tensor(allocate(count * dtype.itemsize), sizes, contiguousStrides(sizes), 0, dtype, count, true)
+}
+
+/** A new tensor like `x` in sizes, with row-major strides (shared with `x` where it has them). */
+export function emptyLike(x: Tensor, dtype: DType = x.dtype): Tensor {
+  const strides = x.contiguousLayout && x.count > 0 ? x.strides : contiguousStrides(x.sizes)
+  return new Tensor(allocate(x.count * dtype.itemsize), x.sizes, strides, 0, dtype, x.count, true)
+}
+
+/** Another view of `x`'s storage, with no history. */
+export function alias(x: Tensor, sizes: Sizes, strides: Sizes, offset: number, dtype: DType = x.dtype): Tensor {
+  return new Tensor(x.storage, sizes, strides, offset, dtype)
+}

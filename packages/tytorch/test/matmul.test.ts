@@ -1,0 +1,222 @@
+// The matrix product against plain loops: all dtypes, layouts and kernel shapes, with guarded memory around operands.
+import { spawnSync } from 'node:child_process'
+import { describe, expect, test } from 'vitest'
+import type { MatmulArgs } from '../src/backend/device.ts'
+import { memory } from '../src/backend/memory.ts'
+import { f32x4, Module, V128 } from '../src/backend/wasm/assembler.ts'
+import type { MatmulDType } from '../src/backend/wasm/element.ts'
+import type { Host } from '../src/backend/wasm/features.ts'
+import { createMatmul } from '../src/backend/wasm/matmul.ts'
+
+const DTYPES = ['float32', 'float64', 'int32', 'int64'] as const
+const HOSTS: Host[] = [
+  { relaxed: true, revectorize: true },
+  { relaxed: true, revectorize: false },
+  { relaxed: false, revectorize: true },
+  { relaxed: false, revectorize: false },
+]
+const relaxedSupported = (() => {
+  const module = new Module({ shared: false, maximum: 1 })
+  module.func('madd', [V128], [V128]).get(0).get(0).get(0).op(f32x4.relaxedMadd)
+  return WebAssembly.validate(module.encode())
+})()
+const hosts = HOSTS.filter((host) => relaxedSupported || !host.relaxed)
+const matmuls = new Map(hosts.map((host) => [host, createMatmul(host)]))
+
+let seed = 1
+/** A number in [0, 1), the same sequence in every run. */
+function random(): number {
+  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
+  return seed / 2 ** 32
+}
+
+function pick<T>(list: readonly T[]): T {
+  return list[Math.floor(random() * list.length)]
+}
+
+type Layout = 'rows' | 'columns' | 'strided' | 'broadcast'
+
+interface Case {
+  readonly m: number
+  readonly n: number
+  readonly k: number
+  readonly a?: Layout
+  readonly b?: Layout
+  /** Elements between rows beyond the matrix itself. */
+  readonly pad?: number
+  readonly bias?: boolean
+  readonly accumulate?: boolean
+}
+
+/** A matrix in memory: row and column strides, and how many elements it spans. */
+function strides(layout: Layout, rows: number, columns: number, pad: number): [number, number, number] {
+  const [row, column] = {
+    rows: [columns + pad, 1],
+    columns: [1, rows + pad],
+    strided: [2 * columns + pad, 2],
+    broadcast: [0, 1],
+  }[layout]
+  const span = rows * columns === 0 ? 0 : (rows - 1) * row + (columns - 1) * column + 1
+  return [row, column, span]
+}
+
+type Values = Float32Array | Float64Array | Int32Array | BigInt64Array
+
+function valuesOf(dtype: MatmulDType): Values {
+  const { views } = memory
+  return { float32: views.f32, float64: views.f64, int32: views.i32, int64: views.i64 }[dtype]
+}
+
+const AREA = 1 << 18
+const area = memory.alloc(AREA * 8 * 4)
+
+/** Runs a product in guarded memory and answers what is wrong with it, or null. */
+function check(host: Host, dtype: MatmulDType, given: Case): string | null {
+  const { m, n, k, a = 'rows', b = 'rows', pad = 0, bias = false, accumulate = false } = given
+  const size = dtype.endsWith('64') ? 8 : 4
+  const values = valuesOf(dtype)
+  const integer = dtype.startsWith('int')
+  const number = (): number => (integer ? Math.floor(random() * 2 ** 31) - 2 ** 30 : random() - 0.5)
+  const set = (i: number, x: number): void => {
+    if (values instanceof BigInt64Array) values[i] = BigInt(x) * 7919n
+    else values[i] = x
+  }
+  const [aRow, aCol, aSpan] = strides(a, m, k, pad)
+  const [bRow, bCol, bSpan] = strides(b, k, n, pad)
+  const cRow = n + pad
+  const cSpan = m * n === 0 ? 0 : (m - 1) * cRow + n
+  // Guards, A, guards, B, guards, C, guards, bias, guards: what lies around the operands is NaN, or a pattern.
+  const guard = 40
+  let at = area / size
+  const place = (span: number): number => {
+    for (let i = 0; i < guard; i++) set(at + i, integer ? 0x5a5a5a5a : Number.NaN)
+    const start = at + guard
+    for (let i = 0; i < span; i++) set(start + i, number())
+    at = start + span
+    return start
+  }
+  const [aAt, bAt, cAt, biasAt] = [place(aSpan), place(bSpan), place(cSpan), place(bias ? n : 0)]
+  place(0)
+  const end = at + guard
+  const before = values.slice(area / size, end)
+  const old = (i: number): number | bigint => before[i - area / size]
+  const expected = before.slice()
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < n; j++) {
+      const c = cAt + i * cRow + j
+      let sum: number | bigint = values instanceof BigInt64Array ? 0n : 0
+      for (let l = 0; l < k; l++) {
+        const [x, y] = [old(aAt + i * aRow + l * aCol), old(bAt + l * bRow + j * bCol)]
+        if (typeof sum === 'bigint') sum += (x as bigint) * (y as bigint)
+        else if (dtype === 'int32') sum = (sum + Math.imul(x as number, y as number)) | 0
+        else sum += (x as number) * (y as number)
+      }
+      for (const [has, extra] of [
+        [bias, bias ? old(biasAt + j) : 0],
+        [accumulate, old(c)],
+      ] as const) {
+        if (has) sum = typeof sum === 'bigint' ? sum + (extra as bigint) : sum + (extra as number)
+      }
+      expected[c - area / size] = typeof sum === 'bigint' ? BigInt.asIntN(64, sum) : sum
+    }
+  }
+  const args: MatmulArgs = {
+    m,
+    n,
+    k,
+    a: aAt * size,
+    aRow,
+    aCol,
+    b: bAt * size,
+    bRow,
+    bCol,
+    c: cAt * size,
+    cRow,
+    bias: bias ? biasAt * size : 0,
+    accumulate,
+  }
+  matmuls.get(host)!(dtype, args)
+  const after = valuesOf(dtype)
+  const tolerance = integer ? 0 : (dtype === 'float32' ? 3e-7 : 1e-15) * (k + 4)
+  const first = area / size
+  for (let i = 0; i < expected.length; i++) {
+    const [x, y] = [after[first + i], expected[i]]
+    if (x === y || (x !== x && y !== y)) continue
+    const inside = first + i >= cAt && first + i < cAt + cSpan
+    if (inside && !integer && Math.abs(Number(x) - Number(y)) <= tolerance) continue
+    return `${dtype} ${JSON.stringify({ host, ...given })}: element ${first + i - cAt} of C is ${x}, expected ${y}`
+  }
+  return null
+}
+
+const EDGES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17, 23, 31, 32, 33, 47, 64, 65]
+
+function randomCase(sizes: readonly number[]): Case {
+  const layouts: Layout[] = ['rows', 'rows', 'rows', 'columns', 'columns', 'columns', 'strided', 'broadcast']
+  return {
+    m: pick(sizes),
+    n: pick(sizes),
+    k: pick(sizes),
+    a: pick(layouts),
+    b: pick(layouts),
+    pad: pick([0, 0, 1, 3, 4]),
+    bias: random() < 0.3,
+    accumulate: random() < 0.3,
+  }
+}
+
+describe.each(hosts)('relaxed $relaxed, revectorize $revectorize', (host) => {
+  test.each(DTYPES)('%s: all small sizes and transposes', (dtype) => {
+    for (let m = 0; m < 10; m++) {
+      for (let n = 0; n < 10; n++) {
+        for (let k = 0; k < 10; k++) {
+          const given = { ...randomCase([1]), m, n, k, a: pick(['rows', 'columns']), b: pick(['rows', 'columns']) } as const
+          expect(check(host, dtype, given)).toBe(null)
+        }
+      }
+    }
+  })
+
+  test.each(DTYPES)('%s: sizes around the edges of tiles', (dtype) => {
+    for (let i = 0; i < 150; i++) expect(check(host, dtype, randomCase(EDGES))).toBe(null)
+  })
+})
+
+describe.each(hosts.filter((host) => host.relaxed === relaxedSupported))('revectorize $revectorize', (host) => {
+  test.each(['float32', 'float64'] as const)('%s: one large size, the others any', (dtype) => {
+    const sizes = [1, 2, 3, 4, 5, 8, 17, 40]
+    for (let i = 0; i < 40; i++) {
+      const large = { [pick(['m', 'n', 'k'])]: pick([300, 1023, 1024, 1100, 2050]) }
+      expect(check(host, dtype, { ...randomCase(sizes), ...large })).toBe(null)
+    }
+  })
+
+  test('float32: blocks of A and B are packed', () => {
+    for (const a of ['rows', 'columns'] as const) {
+      for (const b of ['rows', 'columns'] as const) {
+        expect(check(host, 'float32', { m: 203, n: 150, k: 391, a, b, bias: true })).toBe(null)
+      }
+    }
+  })
+
+  test('NaN and infinity reach the result through zeros', () => {
+    const { f32 } = memory.views
+    for (const [m, n, k] of [
+      [1, 1, 9],
+      [3, 40, 5],
+      [40, 3, 20],
+      [7, 17, 20],
+      [40, 40, 3],
+    ]) {
+      const [a, b, c] = [0, 1, 2].map((i) => area / 4 + i * 4096)
+      f32.fill(0, a, c)
+      f32[a + k - 1] = Number.NaN // A[0, k - 1]
+      f32[b] = Number.POSITIVE_INFINITY // B[0, 0]
+      const operands = { a: a * 4, aRow: k, aCol: 1, b: b * 4, bRow: n, bCol: 1, c: c * 4, cRow: n }
+      matmuls.get(host)!('float32', { m, n, k, ...operands, bias: 0, accumulate: false })
+      for (let i = 0; i < m; i++) {
+        for (let j = 0; j < n; j++) expect(f32[c + i * n + j]).toBe(i === 0 || j === 0 ? Number.NaN : 0)
+      }
+    }
+  })
+})
