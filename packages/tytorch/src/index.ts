@@ -1,8 +1,6 @@
 // The composition root: `import * as torch from 'tytorch'` reads as Python's `import torch`.
 import { createInterpreter } from './backend/interp/interp.ts'
 import { createWasmDevice } from './backend/wasm/device.ts'
-import * as functional from './nn/functional.ts'
-import * as nnModules from './nn/index.ts'
 import { installMethods } from './ops/methods.ts'
 import { useDevice } from './tensor/run.ts'
 
@@ -10,6 +8,7 @@ installMethods()
 const wanted = (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env?.TYTORCH_BACKEND
 useDevice(wanted === 'interp' ? createInterpreter() : createWasmDevice())
 
+export * as autograd from './autograd.ts'
 export {
   bfloat16,
   bool,
@@ -35,7 +34,9 @@ export {
 } from './base/dtype.ts'
 export { IndexError, NotImplementedError, RuntimeError, ValueError } from './base/errors.ts'
 export { getPrintoptions, setPrintoptions } from './base/format.ts'
+export * as nn from './nn/index.ts'
 export * from './ops/activation.ts'
+export * from './ops/arrange.ts'
 export {
   arange,
   asTensor,
@@ -45,22 +46,70 @@ export {
   full,
   fullLike,
   linspace,
+  numel,
   ones,
   onesLike,
+  type TensorData,
   tensor,
   zeros,
   zerosLike,
 } from './ops/create.ts'
 export * from './ops/elementwise.ts'
-export * from './ops/indexing.ts'
+export { gather, indexSelect, take, takeAlongDim } from './ops/gather.ts'
+export { slice } from './ops/indexing.ts'
 export * from './ops/join.ts'
-export * from './ops/linear.ts'
+export { addmm, addmv, baddbmm, bmm, dot, ger, matmul, mm, mv, outer } from './ops/linear.ts'
+export { argwhere, maskedFill, maskedSelect, nonzero, where } from './ops/masks.ts'
 export * from './ops/random.ts'
-export { variance as var } from './ops/reduce.ts'
-export * from './ops/view.ts'
-export * as autograd from './autograd.ts'
+export {
+  all,
+  allclose,
+  amax,
+  amin,
+  any,
+  argmax,
+  argmin,
+  countNonzero,
+  equal,
+  isclose,
+  logsumexp,
+  max,
+  mean,
+  min,
+  norm,
+  prod,
+  std,
+  sum,
+  variance as var,
+} from './ops/reduce.ts'
+export { scatter, scatterAdd, scatterReduce } from './ops/scatter.ts'
+export {
+  asStrided,
+  broadcastTo,
+  chunk,
+  clone,
+  detach,
+  diagonal,
+  flatten,
+  moveaxis,
+  movedim,
+  narrow,
+  permute,
+  reshape,
+  select,
+  split,
+  squeeze,
+  swapaxes,
+  swapdims,
+  t,
+  transpose,
+  unbind,
+  unflatten,
+  unsqueeze,
+} from './ops/view.ts'
 export * as optim from './optim/index.ts'
 export { detectAnomaly, enableGrad, inferenceMode, isGradEnabled, noGrad, setGradEnabled } from './tensor/mode.ts'
+export { keep, memoryStats, scope } from './tensor/scope.ts'
 export { Device as device, Size, Tensor } from './tensor/tensor.ts'
 export { timeit } from './timeit.ts'
 export * as utils from './utils.ts'

@@ -7,19 +7,7 @@ import { memory } from '../src/backend/memory.ts'
 import { createWasmDevice } from '../src/backend/wasm/device.ts'
 import { detect } from '../src/backend/wasm/features.ts'
 import { type ComputeType, type DType, decode, dtypeOf, dtypes, encode, rawView } from '../src/base/dtype.ts'
-import {
-  acc,
-  call,
-  constant,
-  type Expr,
-  gather,
-  k,
-  load,
-  other,
-  position,
-  result,
-  scalar,
-} from '../src/ir/expr.ts'
+import { acc, call, constant, type Expr, gather, k, load, other, position, result, scalar } from '../src/ir/expr.ts'
 import { type Arg, type Kernel, mapKernel, type ReducePass } from '../src/ir/kernel.ts'
 
 const host = detect()
@@ -87,7 +75,14 @@ function place(random: Random, arg: Arg, extent: Extent, small: boolean): Block 
   const n = arg.per === 'row' ? 1 : extent[2]
   const dims = [extent[0], extent[1], n]
   const strides: Strides = [0, 0, 0]
-  const order = pick(random, [[2, 1, 0], [2, 1, 0], [2, 1, 0], [1, 2, 0], [2, 0, 1], [0, 1, 2]])
+  const order = pick(random, [
+    [2, 1, 0],
+    [2, 1, 0],
+    [2, 1, 0],
+    [1, 2, 0],
+    [2, 0, 1],
+    [0, 1, 2],
+  ])
   let span = pick(random, [1, 1, 1, 2])
   let low = 0
   let high = 0
@@ -161,7 +156,13 @@ function release(blocks: readonly Block[]): void {
   for (const b of blocks) memory.release(b.start & ~63, b.length * b.dtype.itemsize + 8)
 }
 
-function check(random: Random, kernel: Kernel, extent: Extent, scalars: readonly Scalar[], options: Options = {}): void {
+function check(
+  random: Random,
+  kernel: Kernel,
+  extent: Extent,
+  scalars: readonly Scalar[],
+  options: Options = {},
+): void {
   const blocks = kernel.args.map((arg) => place(random, arg, extent, options.small ?? false))
   for (const device of Object.values(devices)) compare(device, kernel, extent, blocks, scalars, options)
   release(blocks)
@@ -221,7 +222,21 @@ class Grower {
     if (type === 'bool') return pick(random, [k.and, k.or, k.xor, k.not])(a, b)
     if (type === 'f32' || type === 'f64') {
       if (type === 'f64' && random() < 0.2) return random() < 0.5 ? call('log1p', a) : call('atan2', a, b)
-      const ops = [k.add, k.sub, k.mul, k.div, k.pmin, k.pmax, k.neg, k.abs, k.sqrt, k.floor, k.ceil, k.trunc, k.nearest]
+      const ops = [
+        k.add,
+        k.sub,
+        k.mul,
+        k.div,
+        k.pmin,
+        k.pmax,
+        k.neg,
+        k.abs,
+        k.sqrt,
+        k.floor,
+        k.ceil,
+        k.trunc,
+        k.nearest,
+      ]
       return pick(random, ops)(a, b)
     }
     if (random() < 0.15) return pick(random, [k.div, k.rem])(a, k.or(b, constant(1, type)))
@@ -243,7 +258,7 @@ describe('element-wise kernels', () => {
     for (let seed = 1; seed <= 250; seed++) {
       const random = randomFrom(seed)
       const grower = new Grower(random)
-      for (let i = 0; i < 3 + seed % 12; i++) grower.grow()
+      for (let i = 0; i < 3 + (seed % 12); i++) grower.grow()
       const outputs = Array.from({ length: seed % 5 === 0 ? 2 : 1 }, () => pick(random, [f32, ...dtypes]))
       const stores = outputs.map((dtype) => ({ value: grower.root(dtype), arg: grower.args.push(write(dtype)) - 1 }))
       const kernel = mapKernel(`random ${seed}`, grower.args, grower.scalars, stores)
@@ -279,9 +294,12 @@ describe('element-wise kernels', () => {
   })
 
   test('flat kernels take shared elements and write exactly n elements', () => {
-    const kernel = mapKernel('axpy', [read(f32), read(f32), update(f32)], ['f32'], [
-      { arg: 2, value: k.add(k.mul(k.add(load(0, 'f32'), load(1, 'f32')), scalar(0, 'f32')), load(2, 'f32')) },
-    ])
+    const kernel = mapKernel(
+      'axpy',
+      [read(f32), read(f32), update(f32)],
+      ['f32'],
+      [{ arg: 2, value: k.add(k.mul(k.add(load(0, 'f32'), load(1, 'f32')), scalar(0, 'f32')), load(2, 'f32')) }],
+    )
     for (const n of [0, ...lengths]) {
       const blocks = kernel.args.map((arg) => place(() => 0.5, arg, [1, 1, n + 1], false))
       for (const access of ['ccc', 'csc', 'scc', 'ssc']) {
@@ -305,7 +323,12 @@ describe('element-wise kernels', () => {
     for (const dtype of [f32, f64]) {
       const type = dtype.compute
       const [a, b, c] = [0, 1, 2].map((i) => load(i, type))
-      for (const value of [k.madd(a, b, c), k.madd(k.neg(a), b, c), k.madd(a, k.neg(b), c), k.madd(k.neg(a), k.neg(b), c)]) {
+      for (const value of [
+        k.madd(a, b, c),
+        k.madd(k.neg(a), b, c),
+        k.madd(a, k.neg(b), c),
+        k.madd(k.neg(a), k.neg(b), c),
+      ]) {
         const kernel = mapKernel('madd', [read(dtype), read(dtype), read(dtype), write(dtype)], [], [{ arg: 3, value }])
         check(random, kernel, [1, 3, 37], [], { small: true })
       }
@@ -392,7 +415,14 @@ function argmax(dtype: DType): Kernel {
 }
 
 describe('row kernels', () => {
-  const long: Extent[] = [[1, 1, 5000], [1, 2, 4096], [1, 70, 600], [3, 1, 8195], [1, 1, 0], [2, 5, 0]]
+  const long: Extent[] = [
+    [1, 1, 5000],
+    [1, 2, 4096],
+    [1, 70, 600],
+    [3, 1, 8195],
+    [1, 1, 0],
+    [2, 5, 0],
+  ]
   const run = (kernel: Kernel, seed: number, options: Options = {}): void => {
     const random = randomFrom(seed)
     for (let i = 0; i < 40; i++) check(random, kernel, randomExtent(random), [], options)
@@ -404,9 +434,12 @@ describe('row kernels', () => {
       const type = dtype.kind === 'float' ? (dtype === f64 ? 'f64' : 'f32') : 'i64'
       const out = dtype.kind === 'float' ? (dtype === f64 ? f64 : f32) : i64
       const pass = simple(k.add, 0, k.cast(load(0, dtype.compute), type))
-      const kernel = rowKernel(`sum ${dtype}`, [read(dtype), write(out, 'row')], [pass], [
-        { arg: 1, value: result(0, 0, type) },
-      ])
+      const kernel = rowKernel(
+        `sum ${dtype}`,
+        [read(dtype), write(out, 'row')],
+        [pass],
+        [{ arg: 1, value: result(0, 0, type) }],
+      )
       run(kernel, 10 + dtype.index, { small: true })
     }
   })
@@ -415,7 +448,10 @@ describe('row kernels', () => {
     for (const dtype of [f32, f64, i32, i64]) {
       const type = dtype.compute
       const float = dtype.kind === 'float'
-      const passes = [simple(k.max, float ? -Infinity : -1000000, load(0, type)), simple(k.min, float ? Infinity : 1000000, load(0, type))]
+      const passes = [
+        simple(k.max, float ? -Infinity : -1000000, load(0, type)),
+        simple(k.min, float ? Infinity : 1000000, load(0, type)),
+      ]
       const kernel = rowKernel(`range ${dtype}`, [read(dtype), write(dtype, 'row'), write(dtype, 'row')], passes, [
         { arg: 1, value: result(0, 0, type) },
         { arg: 2, value: result(1, 0, type) },
@@ -436,7 +472,9 @@ describe('row kernels', () => {
     const value = k.xor(result(0, 0, 'bool'), result(1, 0, 'bool'))
     run(rowKernel('any not all', [read(bool), write(bool, 'row')], passes, [{ arg: 1, value }]), 50)
     const wide = [simple(k.or, false, k.lt(load(0, 'f64'), constant(-9, 'f64')))]
-    run(rowKernel('any f64', [read(f64), write(bool, 'row')], wide, [{ arg: 1, value: result(0, 0, 'bool') }]), 51, { small: true })
+    run(rowKernel('any f64', [read(f64), write(bool, 'row')], wide, [{ arg: 1, value: result(0, 0, 'bool') }]), 51, {
+      small: true,
+    })
   })
 
   test('several passes: normalized rows with row values and a gather', () => {
@@ -482,13 +520,34 @@ describe('row kernels', () => {
     const random = randomFrom(80)
     let exact = 0
     for (let i = 0; i < n; i++) exact += memory.views.f32[at / 4 + i] = random()
-    const kernel = rowKernel('sum', [read(f32), write(f32, 'row')], [simple(k.add, 0, load(0, 'f32'))], [
-      { arg: 1, value: result(0, 0, 'f32') },
-    ])
+    const kernel = rowKernel(
+      'sum',
+      [read(f32), write(f32, 'row')],
+      [simple(k.add, 0, load(0, 'f32'))],
+      [{ arg: 1, value: result(0, 0, 'f32') }],
+    )
     const device = devices['as detected']
-    device.launch(kernel, [1, 1, n], [at, out], [[0, 0, 4], [0, 0, 0]], [])
+    device.launch(
+      kernel,
+      [1, 1, n],
+      [at, out],
+      [
+        [0, 0, 4],
+        [0, 0, 0],
+      ],
+      [],
+    )
     expect(Math.abs(memory.views.f32[out / 4] / exact - 1)).toBeLessThan(2e-7)
-    device.launch(kernel, [1, 4, n / 4], [at, out], [[0, 4, 16], [0, 4, 0]], [])
+    device.launch(
+      kernel,
+      [1, 4, n / 4],
+      [at, out],
+      [
+        [0, 4, 16],
+        [0, 4, 0],
+      ],
+      [],
+    )
     const columns = memory.views.f32.subarray(out / 4, out / 4 + 4).reduce((a, b) => a + b, 0)
     expect(Math.abs(columns / exact - 1)).toBeLessThan(2e-6)
     memory.release(at, n * 4)

@@ -234,10 +234,9 @@ export function evaluatePrim(op: Prim, type: ComputeType, from: ComputeType, src
   return boolOp(op, a as boolean, b as boolean)
 }
 
-/** A host function on doubles, with JavaScript's meaning: `pow(1, NaN)` is NaN, where C has 1. */
-export function evaluateCall(fn: HostFunction, src: readonly number[]): number {
-  const host = Math[fn] as (...operands: number[]) => number
-  return host(...src)
+/** The host function called `fn`, with JavaScript's meaning: `pow(1, NaN)` is NaN, where C has 1. */
+export function hostFunction(fn: HostFunction): (...operands: number[]) => number {
+  return fn === 'fmod' ? (a, b) => a % b : (Math[fn] as (...operands: number[]) => number)
 }
 
 /** The value of a node whose operands have the values `src`; leaves other than constants are the caller's. */
@@ -246,7 +245,7 @@ export function evaluateNode(e: Expr, src: readonly Value[]): Value {
     case 'const':
       return e.value
     case 'call':
-      return evaluateCall(e.fn, src as readonly number[])
+      return hostFunction(e.fn)(...(src as readonly number[]))
     case 'load':
     case 'gather':
     case 'scalar':

@@ -8,11 +8,11 @@ export type Bitwise = 'and' | 'or' | 'xor' | 'shl' | 'shr' | 'shru'
 export type Compare = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
 export type Prim = Unary | Arithmetic | Bitwise | Compare | 'madd' | 'select' | 'cast' | 'bitcast'
 
-/** Functions of the host's double-precision maths library (`Math.*`): for rare functions and float64. */
+/** Functions of the host in double precision (`Math.*`, and `fmod` for `%`): for rare functions and float64. */
 export type HostFunction = (typeof hostFunctions)[number]
 export const hostFunctions = [
   'exp', 'expm1', 'log', 'log1p', 'log2', 'log10', 'pow', 'sin', 'cos', 'tan', 'asin', 'acos', 'atan', 'atan2',
-  'sinh', 'cosh', 'tanh', 'asinh', 'acosh', 'atanh', 'cbrt', 'hypot',
+  'sinh', 'cosh', 'tanh', 'asinh', 'acosh', 'atanh', 'cbrt', 'hypot', 'fmod',
 ] as const // biome-ignore format: a table
 
 /**

@@ -1,5 +1,18 @@
 // Creating tensors: from JavaScript values, filled, counted, and like others.
-import { bool, type DType, encode, float32, float64, getDefaultDtype, int8, int16, int32, int64, type RawArray, uint8 } from '../base/dtype.ts'
+import {
+  bool,
+  type DType,
+  encode,
+  float32,
+  float64,
+  getDefaultDtype,
+  int8,
+  int16,
+  int32,
+  int64,
+  type RawArray,
+  uint8,
+} from '../base/dtype.ts'
 import { RuntimeError, ValueError } from '../base/errors.ts'
 import { numelOf, type Sizes } from '../base/shape.ts'
 import { constant, k, position, scalar } from '../ir/expr.ts'
@@ -19,7 +32,11 @@ export interface CreateOptions {
 }
 
 /** Sizes one by one or as one array, then options. */
-export type SizeArgs = [...sizes: number[]] | [sizes: Sizes] | [...sizes: number[], options: CreateOptions] | [sizes: Sizes, options: CreateOptions]
+export type SizeArgs =
+  | [...sizes: number[]]
+  | [sizes: Sizes]
+  | [...sizes: number[], options: CreateOptions]
+  | [sizes: Sizes, options: CreateOptions]
 
 /** Values `tensor` accepts. */
 export type TensorData = NestedArray | readonly TensorData[] | Tensor | RawArray
@@ -60,8 +77,11 @@ export function fillValues(x: Tensor, value: Num): Tensor {
   const { compute } = x.dtype
   const type = compute === 'bool' ? 'i32' : compute
   const value0 = k.cast(scalar(0, type), compute)
-  fills[x.dtype.index] ??= new Prepared(mapKernel('fill', [{ dtype: x.dtype, mode: 'write', per: 'element' }], [type], [{ arg: 0, value: value0 }]))
-  const launch = compute === 'i64' ? (encode(int64, value) as bigint) : compute === 'bool' ? Number(Boolean(value)) : Number(value)
+  fills[x.dtype.index] ??= new Prepared(
+    mapKernel('fill', [{ dtype: x.dtype, mode: 'write', per: 'element' }], [type], [{ arg: 0, value: value0 }]),
+  )
+  const launch =
+    compute === 'i64' ? (encode(int64, value) as bigint) : compute === 'bool' ? Number(Boolean(value)) : Number(value)
   runMap(fills[x.dtype.index] as Prepared, x.sizes, [x], [launch])
   return x
 }
@@ -105,7 +125,8 @@ function inferredDtype(value: Num): DType {
   return Number.isInteger(value) ? int64 : getDefaultDtype()
 }
 
-const like = (x: Tensor, value: Num, options: CreateOptions): Tensor => finish(filled(x.sizes, value, options.dtype ?? x.dtype), options)
+const like = (x: Tensor, value: Num, options: CreateOptions): Tensor =>
+  finish(filled(x.sizes, value, options.dtype ?? x.dtype), options)
 /** Zeros like `x` in sizes and dtype. */
 export const zerosLike = (x: Tensor, options: CreateOptions = {}): Tensor => like(x, 0, options)
 /** Ones like `x` in sizes and dtype. */
@@ -113,7 +134,8 @@ export const onesLike = (x: Tensor, options: CreateOptions = {}): Tensor => like
 /** `value` everywhere, like `x` in sizes and dtype. */
 export const fullLike = (x: Tensor, value: Num, options: CreateOptions = {}): Tensor => like(x, value, options)
 /** Uninitialised memory like `x` in sizes and dtype. */
-export const emptyLike = (x: Tensor, options: CreateOptions = {}): Tensor => finish(uninitialised(x.sizes, options.dtype ?? x.dtype), options)
+export const emptyLike = (x: Tensor, options: CreateOptions = {}): Tensor =>
+  finish(uninitialised(x.sizes, options.dtype ?? x.dtype), options)
 
 /** The shape of nested arrays. Throws ValueError if they are ragged. */
 function shapeOfData(data: unknown): number[] {
@@ -138,7 +160,10 @@ function flattenInto(out: Num[], data: unknown): void {
   else if (data instanceof Tensor) flattenInto(out, data.tolist())
   else if (ArrayBuffer.isView(data)) for (const v of data as unknown as Iterable<Num>) out.push(v)
   else if (typeof data === 'number' || typeof data === 'bigint' || typeof data === 'boolean') out.push(data)
-  else throw new TypeError(`tensor(): can't make a tensor of ${data === null ? 'null' : typeof data}; numbers, booleans, bigints, arrays and tensors are accepted`)
+  else
+    throw new TypeError(
+      `tensor(): can't make a tensor of ${data === null ? 'null' : typeof data}; numbers, booleans, bigints, arrays and tensors are accepted`,
+    )
 }
 
 const ARRAY_DTYPES: readonly [new (n: number) => RawArray, DType][] = [
@@ -203,7 +228,12 @@ function arithmetic(n: number, start: number, step: number, dtype: DType): Tenso
   let kernel = counting.get(dtype)
   if (!kernel) {
     const value = k.add(scalar(0, 'f64'), k.mul(k.cast(position(), 'f64'), scalar(1, 'f64')))
-    kernel = mapKernel('arange', [{ dtype, mode: 'write', per: 'element' }], ['f64', 'f64'], [{ arg: 0, value: k.cast(value, dtype.compute) }])
+    kernel = mapKernel(
+      'arange',
+      [{ dtype, mode: 'write', per: 'element' }],
+      ['f64', 'f64'],
+      [{ arg: 0, value: k.cast(value, dtype.compute) }],
+    )
     counting.set(dtype, kernel)
   }
   runRows(kernel, [n], 0, [out], [start, step])
@@ -225,7 +255,8 @@ export const arange: (...args: Args<[start: number, end?: number, step?: number]
     const end = (b === undefined ? a : b) ?? 0
     const step = c ?? 1
     if (step === 0) throw new RuntimeError('step must be nonzero')
-    if (!Number.isFinite(start) || !Number.isFinite(end)) throw new RuntimeError(`unsupported range: ${start} -> ${end}`)
+    if (!Number.isFinite(start) || !Number.isFinite(end))
+      throw new RuntimeError(`unsupported range: ${start} -> ${end}`)
     if ((end - start) * step < 0) throw new RuntimeError('upper bound and lower bound inconsistent with step sign')
     const whole = [start, end, step].every(Number.isInteger)
     const out = arithmetic(Math.ceil((end - start) / step), start, step, dtype ?? (whole ? int64 : getDefaultDtype()))
@@ -251,7 +282,12 @@ export function linspace(start: number, end: number, steps: number, options: Cre
     const up = k.add(first, k.mul(step, k.cast(i, type)))
     const down = k.sub(last, k.mul(step, k.cast(k.sub(k.sub(count, i), constant(1, 'i32')), type)))
     const value = k.select(k.lt(i, k.shr(count, 1)), up, down)
-    kernel = mapKernel('linspace', [{ dtype, mode: 'write', per: 'element' }], [type, type, type, 'i32'], [{ arg: 0, value: k.cast(value, dtype.compute) }])
+    kernel = mapKernel(
+      'linspace',
+      [{ dtype, mode: 'write', per: 'element' }],
+      [type, type, type, 'i32'],
+      [{ arg: 0, value: k.cast(value, dtype.compute) }],
+    )
     spacing.set(dtype, kernel)
   }
   const round = type === 'f32' ? Math.fround : (v: number) => v
@@ -270,23 +306,30 @@ export function eye(n: number, ...rest: [m?: number, options?: CreateOptions] | 
   return finish(out, options)
 }
 
-const newFilled = (value: number) => (x: Tensor, ...given: SizeArgs): Tensor => {
-  const { sizes, options } = splitSizes('new', given)
-  return finish(filled(sizes, value, options.dtype ?? x.dtype), options)
-}
+const newFilled =
+  (value: number) =>
+  (x: Tensor, ...given: SizeArgs): Tensor => {
+    const { sizes, options } = splitSizes('new', given)
+    return finish(filled(sizes, value, options.dtype ?? x.dtype), options)
+  }
 /** Zeros of `x`'s dtype. */
 export const newZeros = newFilled(0)
 /** Ones of `x`'s dtype. */
 export const newOnes = newFilled(1)
 /** `value` everywhere, of `x`'s dtype. */
-export const newFull = (x: Tensor, size: Sizes, value: Num, options: CreateOptions = {}): Tensor => finish(filled(size, value, options.dtype ?? x.dtype), options)
+export const newFull = (x: Tensor, size: Sizes, value: Num, options: CreateOptions = {}): Tensor =>
+  finish(filled(size, value, options.dtype ?? x.dtype), options)
 /** `tensor(data)` of `x`'s dtype. */
-export const newTensor = (x: Tensor, data: TensorData, options: CreateOptions = {}): Tensor => tensor(data, { dtype: x.dtype, ...options })
+export const newTensor = (x: Tensor, data: TensorData, options: CreateOptions = {}): Tensor =>
+  tensor(data, { dtype: x.dtype, ...options })
 
 /** Sets every element to `value`. */
 export function fill_(x: Tensor, value: Num | Tensor): Tensor {
   if (value instanceof Tensor) {
-    if (value.ndim > 0) throw new RuntimeError(`fill_ only supports 0-dimension value tensor but got tensor with ${value.ndim} dimensions.`)
+    if (value.ndim > 0)
+      throw new RuntimeError(
+        `fill_ only supports 0-dimension value tensor but got tensor with ${value.ndim} dimensions.`,
+      )
     return x.copy_(value.expand(x.sizes))
   }
   const before = x.node

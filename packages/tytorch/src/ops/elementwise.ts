@@ -3,7 +3,18 @@ import { bool } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { constant, type Expr, k } from '../ir/expr.ts'
 import * as m from '../ir/maths.ts'
-import { type Args, type Binary, binary, inPlaceOf, op, type TensorLike, type Unary, type UnaryOptions, unary, withInPlace } from '../tensor/define.ts'
+import {
+  type Args,
+  type Binary,
+  binary,
+  inPlaceOf,
+  op,
+  type TensorLike,
+  type Unary,
+  type UnaryOptions,
+  unary,
+  withInPlace,
+} from '../tensor/define.ts'
 import { Tensor } from '../tensor/tensor.ts'
 
 const c = (x: Expr, value: number): Expr => constant(value, x.type)
@@ -24,30 +35,108 @@ export const abs: Unary = unary({
 export const absolute = abs
 
 /** -1, 0 or 1 by sign. */
-export const sign: Unary = unary({ name: 'sign', dtype: 'same', expr: (x) => (x.type === 'bool' ? x : m.sign(x)), grad: (g) => mul(g, 0) })
+export const sign: Unary = unary({
+  name: 'sign',
+  dtype: 'same',
+  expr: (x) => (x.type === 'bool' ? x : m.sign(x)),
+  grad: (g) => mul(g, 0),
+})
 /** As `sign`. */
-export const sgn: Unary = unary({ name: 'sgn', dtype: 'same', expr: (x) => (x.type === 'bool' ? x : m.sign(x)), grad: (g) => mul(g, 0) })
+export const sgn: Unary = unary({
+  name: 'sgn',
+  dtype: 'same',
+  expr: (x) => (x.type === 'bool' ? x : m.sign(x)),
+  grad: (g) => mul(g, 0),
+})
 
 /** e to the x. */
-export const exp: Unary = unary({ name: 'exp', dtype: 'float', expr: m.exp, grad: (g, _x, out) => mul(g, out), saves: 'o', domain: { low: -3, high: 3 } })
+export const exp: Unary = unary({
+  name: 'exp',
+  dtype: 'float',
+  expr: m.exp,
+  grad: (g, _x, out) => mul(g, out),
+  saves: 'o',
+  domain: { low: -3, high: 3 },
+})
 /** 2 to the x. */
-export const exp2: Unary = unary({ name: 'exp2', dtype: 'float', expr: m.exp2, grad: (g, _x, out) => mul(mul(g, out), Math.LN2), saves: 'o' })
+export const exp2: Unary = unary({
+  name: 'exp2',
+  dtype: 'float',
+  expr: m.exp2,
+  grad: (g, _x, out) => mul(mul(g, out), Math.LN2),
+  saves: 'o',
+})
 /** exp(x) - 1, exact near 0. */
-export const expm1: Unary = unary({ name: 'expm1', dtype: 'float', expr: m.expm1, grad: (g, _x, out) => mul(g, add(out, 1)), saves: 'o' })
+export const expm1: Unary = unary({
+  name: 'expm1',
+  dtype: 'float',
+  expr: m.expm1,
+  grad: (g, _x, out) => mul(g, add(out, 1)),
+  saves: 'o',
+})
 /** Natural logarithm. */
-export const log: Unary = unary({ name: 'log', dtype: 'float', expr: m.log, grad: (g, x) => div(g, x), saves: 'x', domain: { low: 0.1, high: 5 } })
+export const log: Unary = unary({
+  name: 'log',
+  dtype: 'float',
+  expr: m.log,
+  grad: (g, x) => div(g, x),
+  saves: 'x',
+  domain: { low: 0.1, high: 5 },
+})
 /** Logarithm to base 2. */
-export const log2: Unary = unary({ name: 'log2', dtype: 'float', expr: m.log2, grad: (g, x) => div(g, mul(x, Math.LN2)), saves: 'x', domain: { low: 0.1, high: 5 } })
+export const log2: Unary = unary({
+  name: 'log2',
+  dtype: 'float',
+  expr: m.log2,
+  grad: (g, x) => div(g, mul(x, Math.LN2)),
+  saves: 'x',
+  domain: { low: 0.1, high: 5 },
+})
 /** Logarithm to base 10. */
-export const log10: Unary = unary({ name: 'log10', dtype: 'float', expr: m.log10, grad: (g, x) => div(g, mul(x, Math.LN10)), saves: 'x', domain: { low: 0.1, high: 5 } })
+export const log10: Unary = unary({
+  name: 'log10',
+  dtype: 'float',
+  expr: m.log10,
+  grad: (g, x) => div(g, mul(x, Math.LN10)),
+  saves: 'x',
+  domain: { low: 0.1, high: 5 },
+})
 /** log(1 + x), exact near 0. */
-export const log1p: Unary = unary({ name: 'log1p', dtype: 'float', expr: m.log1p, grad: (g, x) => div(g, add(x, 1)), saves: 'x', domain: { low: -0.9, high: 5 } })
+export const log1p: Unary = unary({
+  name: 'log1p',
+  dtype: 'float',
+  expr: m.log1p,
+  grad: (g, x) => div(g, add(x, 1)),
+  saves: 'x',
+  domain: { low: -0.9, high: 5 },
+})
 /** Square root. */
-export const sqrt: Unary = unary({ name: 'sqrt', dtype: 'float', expr: k.sqrt, grad: (g, _x, out) => div(g, mul(out, 2)), saves: 'o', domain: { low: 0.1, high: 5 } })
+export const sqrt: Unary = unary({
+  name: 'sqrt',
+  dtype: 'float',
+  expr: k.sqrt,
+  grad: (g, _x, out) => div(g, mul(out, 2)),
+  saves: 'o',
+  domain: { low: 0.1, high: 5 },
+})
 /** 1 / sqrt(x). */
-export const rsqrt: Unary = unary({ name: 'rsqrt', dtype: 'float', expr: m.rsqrt, grad: (g, _x, out) => mul(mul(g, -0.5), pow(out, 3)), saves: 'o', domain: { low: 0.1, high: 5 } })
+export const rsqrt: Unary = unary({
+  name: 'rsqrt',
+  dtype: 'float',
+  expr: m.rsqrt,
+  grad: (g, _x, out) => mul(mul(g, -0.5), pow(out, 3)),
+  saves: 'o',
+  domain: { low: 0.1, high: 5 },
+})
 /** 1 / x. */
-export const reciprocal: Unary = unary({ name: 'reciprocal', dtype: 'float', expr: m.reciprocal, grad: (g, _x, out) => neg(mul(g, mul(out, out))), saves: 'o', domain: { low: 0.2, high: 4 } })
+export const reciprocal: Unary = unary({
+  name: 'reciprocal',
+  dtype: 'float',
+  expr: m.reciprocal,
+  grad: (g, _x, out) => neg(mul(g, mul(out, out))),
+  saves: 'o',
+  domain: { low: 0.2, high: 4 },
+})
 /** x squared. */
 export const square: Unary = op({
   name: 'square',
@@ -58,62 +147,208 @@ export const square: Unary = op({
 })
 
 /** Sine, of radians. */
-export const sin: Unary = unary({ name: 'sin', dtype: 'float', expr: m.sin, grad: (g, x) => mul(g, cos(x)), saves: 'x' })
+export const sin: Unary = unary({
+  name: 'sin',
+  dtype: 'float',
+  expr: m.sin,
+  grad: (g, x) => mul(g, cos(x)),
+  saves: 'x',
+})
 /** Cosine, of radians. */
-export const cos: Unary = unary({ name: 'cos', dtype: 'float', expr: m.cos, grad: (g, x) => mul(g, neg(sin(x))), saves: 'x' })
+export const cos: Unary = unary({
+  name: 'cos',
+  dtype: 'float',
+  expr: m.cos,
+  grad: (g, x) => mul(g, neg(sin(x))),
+  saves: 'x',
+})
 /** Tangent, of radians. */
-export const tan: Unary = unary({ name: 'tan', dtype: 'float', expr: m.tan, grad: (g, _x, out) => mul(g, add(mul(out, out), 1)), saves: 'o', domain: { low: -1.2, high: 1.2 } })
+export const tan: Unary = unary({
+  name: 'tan',
+  dtype: 'float',
+  expr: m.tan,
+  grad: (g, _x, out) => mul(g, add(mul(out, out), 1)),
+  saves: 'o',
+  domain: { low: -1.2, high: 1.2 },
+})
 /** Inverse sine, in radians. */
-export const asin: Unary = unary({ name: 'asin', dtype: 'float', expr: m.asin, grad: (g, x) => mul(g, rsqrt(rsub(mul(x, x), 1))), saves: 'x', domain: { low: -0.9, high: 0.9 } })
+export const asin: Unary = unary({
+  name: 'asin',
+  dtype: 'float',
+  expr: m.asin,
+  grad: (g, x) => mul(g, rsqrt(rsub(mul(x, x), 1))),
+  saves: 'x',
+  domain: { low: -0.9, high: 0.9 },
+})
 export const arcsin = asin
 /** Inverse cosine, in radians. */
-export const acos: Unary = unary({ name: 'acos', dtype: 'float', expr: m.acos, grad: (g, x) => neg(mul(g, rsqrt(rsub(mul(x, x), 1)))), saves: 'x', domain: { low: -0.9, high: 0.9 } })
+export const acos: Unary = unary({
+  name: 'acos',
+  dtype: 'float',
+  expr: m.acos,
+  grad: (g, x) => neg(mul(g, rsqrt(rsub(mul(x, x), 1)))),
+  saves: 'x',
+  domain: { low: -0.9, high: 0.9 },
+})
 export const arccos = acos
 /** Inverse tangent, in radians. */
-export const atan: Unary = unary({ name: 'atan', dtype: 'float', expr: m.atan, grad: (g, x) => div(g, add(mul(x, x), 1)), saves: 'x' })
+export const atan: Unary = unary({
+  name: 'atan',
+  dtype: 'float',
+  expr: m.atan,
+  grad: (g, x) => div(g, add(mul(x, x), 1)),
+  saves: 'x',
+})
 export const arctan = atan
 /** Hyperbolic sine. */
-export const sinh: Unary = unary({ name: 'sinh', dtype: 'float', expr: m.sinh, grad: (g, x) => mul(g, cosh(x)), saves: 'x' })
+export const sinh: Unary = unary({
+  name: 'sinh',
+  dtype: 'float',
+  expr: m.sinh,
+  grad: (g, x) => mul(g, cosh(x)),
+  saves: 'x',
+})
 /** Hyperbolic cosine. */
-export const cosh: Unary = unary({ name: 'cosh', dtype: 'float', expr: m.cosh, grad: (g, x) => mul(g, sinh(x)), saves: 'x' })
+export const cosh: Unary = unary({
+  name: 'cosh',
+  dtype: 'float',
+  expr: m.cosh,
+  grad: (g, x) => mul(g, sinh(x)),
+  saves: 'x',
+})
 /** Hyperbolic tangent. */
-export const tanh: Unary = unary({ name: 'tanh', dtype: 'float', expr: m.tanh, grad: (g, _x, out) => mul(g, rsub(mul(out, out), 1)), saves: 'o' })
+export const tanh: Unary = unary({
+  name: 'tanh',
+  dtype: 'float',
+  expr: m.tanh,
+  grad: (g, _x, out) => mul(g, rsub(mul(out, out), 1)),
+  saves: 'o',
+})
 /** Inverse hyperbolic sine. */
-export const asinh: Unary = unary({ name: 'asinh', dtype: 'float', expr: m.asinh, grad: (g, x) => mul(g, rsqrt(add(mul(x, x), 1))), saves: 'x' })
+export const asinh: Unary = unary({
+  name: 'asinh',
+  dtype: 'float',
+  expr: m.asinh,
+  grad: (g, x) => mul(g, rsqrt(add(mul(x, x), 1))),
+  saves: 'x',
+})
 export const arcsinh = asinh
 /** Inverse hyperbolic cosine. */
-export const acosh: Unary = unary({ name: 'acosh', dtype: 'float', expr: m.acosh, grad: (g, x) => mul(g, rsqrt(sub(mul(x, x), 1))), saves: 'x', domain: { low: 1.2, high: 4 } })
+export const acosh: Unary = unary({
+  name: 'acosh',
+  dtype: 'float',
+  expr: m.acosh,
+  grad: (g, x) => mul(g, rsqrt(sub(mul(x, x), 1))),
+  saves: 'x',
+  domain: { low: 1.2, high: 4 },
+})
 export const arccosh = acosh
 /** Inverse hyperbolic tangent. */
-export const atanh: Unary = unary({ name: 'atanh', dtype: 'float', expr: m.atanh, grad: (g, x) => div(g, rsub(mul(x, x), 1)), saves: 'x', domain: { low: -0.9, high: 0.9 } })
+export const atanh: Unary = unary({
+  name: 'atanh',
+  dtype: 'float',
+  expr: m.atanh,
+  grad: (g, x) => div(g, rsub(mul(x, x), 1)),
+  saves: 'x',
+  domain: { low: -0.9, high: 0.9 },
+})
 export const arctanh = atanh
 /** 1 / (1 + exp(-x)). */
-export const sigmoid: Unary = unary({ name: 'sigmoid', dtype: 'float', expr: m.sigmoid, grad: (g, _x, out) => mul(g, mul(out, rsub(out, 1))), saves: 'o' })
+export const sigmoid: Unary = unary({
+  name: 'sigmoid',
+  dtype: 'float',
+  expr: m.sigmoid,
+  grad: (g, _x, out) => mul(g, mul(out, rsub(out, 1))),
+  saves: 'o',
+})
 /** Error function. */
-export const erf: Unary = unary({ name: 'erf', dtype: 'float', expr: m.erf, grad: (g, x) => mul(mul(g, 2 / Math.sqrt(Math.PI)), exp(neg(mul(x, x)))), saves: 'x' })
+export const erf: Unary = unary({
+  name: 'erf',
+  dtype: 'float',
+  expr: m.erf,
+  grad: (g, x) => mul(mul(g, 2 / Math.sqrt(Math.PI)), exp(neg(mul(x, x)))),
+  saves: 'x',
+})
 /** 1 - erf(x). */
-export const erfc: Unary = unary({ name: 'erfc', dtype: 'float', expr: m.erfc, grad: (g, x) => mul(mul(g, -2 / Math.sqrt(Math.PI)), exp(neg(mul(x, x)))), saves: 'x' })
+export const erfc: Unary = unary({
+  name: 'erfc',
+  dtype: 'float',
+  expr: m.erfc,
+  grad: (g, x) => mul(mul(g, -2 / Math.sqrt(Math.PI)), exp(neg(mul(x, x)))),
+  saves: 'x',
+})
 
-const rounding = (op: (x: Expr) => Expr) => (x: Expr): Expr => (isFloat(x) ? op(x) : x)
+const rounding =
+  (op: (x: Expr) => Expr) =>
+  (x: Expr): Expr =>
+    isFloat(x) ? op(x) : x
 /** The largest integer not above x. */
-export const floor: Unary = unary({ name: 'floor', dtype: 'same', expr: rounding(k.floor), grad: (g) => mul(g, 0), domain: { kinks: true } })
+export const floor: Unary = unary({
+  name: 'floor',
+  dtype: 'same',
+  expr: rounding(k.floor),
+  grad: (g) => mul(g, 0),
+  domain: { kinks: true },
+})
 /** The smallest integer not below x. */
-export const ceil: Unary = unary({ name: 'ceil', dtype: 'same', expr: rounding(k.ceil), grad: (g) => mul(g, 0), domain: { kinks: true } })
+export const ceil: Unary = unary({
+  name: 'ceil',
+  dtype: 'same',
+  expr: rounding(k.ceil),
+  grad: (g) => mul(g, 0),
+  domain: { kinks: true },
+})
 /** x without its fraction. */
-export const trunc: Unary = unary({ name: 'trunc', dtype: 'same', expr: rounding(k.trunc), grad: (g) => mul(g, 0), domain: { kinks: true } })
+export const trunc: Unary = unary({
+  name: 'trunc',
+  dtype: 'same',
+  expr: rounding(k.trunc),
+  grad: (g) => mul(g, 0),
+  domain: { kinks: true },
+})
 export const fix = trunc
 /** The nearest integer, ties to even. */
-export const round: Unary = unary({ name: 'round', dtype: 'same', expr: rounding(k.nearest), grad: (g) => mul(g, 0), domain: { kinks: true } })
+export const round: Unary = unary({
+  name: 'round',
+  dtype: 'same',
+  expr: rounding(k.nearest),
+  grad: (g) => mul(g, 0),
+  domain: { kinks: true },
+})
 /** The fraction of x, with its sign. */
-export const frac: Unary = unary({ name: 'frac', dtype: 'same', expr: (x) => k.sub(x, k.trunc(x)), grad: (g) => g, domain: { kinks: true } })
+export const frac: Unary = unary({
+  name: 'frac',
+  dtype: 'same',
+  expr: (x) => k.sub(x, k.trunc(x)),
+  grad: (g) => g,
+  domain: { kinks: true },
+})
 
-const floatTest = (test: (x: Expr) => Expr, otherwise: boolean) => (x: Expr): Expr => (isFloat(x) ? test(x) : constant(otherwise, 'bool'))
+const floatTest =
+  (test: (x: Expr) => Expr, otherwise: boolean) =>
+  (x: Expr): Expr =>
+    isFloat(x) ? test(x) : constant(otherwise, 'bool')
 /** True where x is NaN. */
-export const isnan: Unary = unary({ name: 'isnan', dtype: 'bool', expr: floatTest((x) => k.ne(x, x), false), noInPlace: true })
+export const isnan: Unary = unary({
+  name: 'isnan',
+  dtype: 'bool',
+  expr: floatTest((x) => k.ne(x, x), false),
+  noInPlace: true,
+})
 /** True where x is an infinity. */
-export const isinf: Unary = unary({ name: 'isinf', dtype: 'bool', expr: floatTest((x) => k.eq(k.abs(x), c(x, Number.POSITIVE_INFINITY)), false), noInPlace: true })
+export const isinf: Unary = unary({
+  name: 'isinf',
+  dtype: 'bool',
+  expr: floatTest((x) => k.eq(k.abs(x), c(x, Number.POSITIVE_INFINITY)), false),
+  noInPlace: true,
+})
 /** True where x is neither NaN nor infinite. */
-export const isfinite: Unary = unary({ name: 'isfinite', dtype: 'bool', expr: floatTest((x) => k.lt(k.abs(x), c(x, Number.POSITIVE_INFINITY)), true), noInPlace: true })
+export const isfinite: Unary = unary({
+  name: 'isfinite',
+  dtype: 'bool',
+  expr: floatTest((x) => k.lt(k.abs(x), c(x, Number.POSITIVE_INFINITY)), true),
+  noInPlace: true,
+})
 /** True where x is zero (false). */
 export const logicalNot: Unary = unary({ name: 'logicalNot', dtype: 'bool', expr: (x) => k.not(k.cast(x, 'bool')) })
 /** Bits flipped; for bool, negation. */
@@ -199,8 +434,18 @@ const trueDivide: Binary = binary({
 })
 
 /** floor(x / y), as Python's `//`. */
-export const floorDivide: Binary = binary({ name: 'floorDivide', dtype: 'same', expr: m.floorDivide, domain: { low: 0.3, high: 3, kinks: true } })
-const truncDivide: Binary = binary({ name: 'truncDivide', dtype: 'same', expr: m.truncDivide, domain: { low: 0.3, high: 3, kinks: true } })
+export const floorDivide: Binary = binary({
+  name: 'floorDivide',
+  dtype: 'same',
+  expr: m.floorDivide,
+  domain: { low: 0.3, high: 3, kinks: true },
+})
+const truncDivide: Binary = binary({
+  name: 'truncDivide',
+  dtype: 'same',
+  expr: m.truncDivide,
+  domain: { low: 0.3, high: 3, kinks: true },
+})
 
 interface DivOptions extends UnaryOptions {
   /** Rounds towards zero or down; absent or null divides truly, in floating point. */
@@ -211,7 +456,9 @@ const division = (mode: DivOptions['roundingMode']): Binary => {
   if (mode === null || mode === undefined) return trueDivide
   if (mode === 'floor') return floorDivide
   if (mode === 'trunc') return truncDivide
-  throw new RuntimeError(`div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '${String(mode)}'`)
+  throw new RuntimeError(
+    `div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '${String(mode)}'`,
+  )
 }
 
 type Div = (x: TensorLike, y: TensorLike, options?: DivOptions) => Tensor
@@ -224,9 +471,23 @@ export const div: Div = withInPlace(
 export const divide = div
 
 /** x modulo y with the sign of y, as Python's `%`. */
-export const remainder: Binary = binary({ name: 'remainder', dtype: 'same', expr: m.remainder, grad: [(g) => g, (g, x, y) => neg(mul(g, div(x, y, { roundingMode: 'floor' })))], saves: ['', 'xy'], domain: { low: 0.3, high: 3, kinks: true } })
+export const remainder: Binary = binary({
+  name: 'remainder',
+  dtype: 'same',
+  expr: m.remainder,
+  grad: [(g) => g, (g, x, y) => neg(mul(g, div(x, y, { roundingMode: 'floor' })))],
+  saves: ['', 'xy'],
+  domain: { low: 0.3, high: 3, kinks: true },
+})
 /** x modulo y with the sign of x, as C's fmod. */
-export const fmod: Binary = binary({ name: 'fmod', dtype: 'same', expr: m.fmod, grad: [(g) => g, (g, x, y) => neg(mul(g, div(x, y, { roundingMode: 'trunc' })))], saves: ['', 'xy'], domain: { low: 0.3, high: 3, kinks: true } })
+export const fmod: Binary = binary({
+  name: 'fmod',
+  dtype: 'same',
+  expr: m.fmod,
+  grad: [(g) => g, (g, x, y) => neg(mul(g, div(x, y, { roundingMode: 'trunc' })))],
+  saves: ['', 'xy'],
+  domain: { low: 0.3, high: 3, kinks: true },
+})
 
 /** x to the power y; integer powers of integers stay integers. */
 export const pow: Binary = binary({
@@ -269,11 +530,14 @@ export const atan2: Binary = binary({
 })
 export const arctan2 = atan2
 
-const halfOnTies = (g: Tensor, wins: Tensor, ties: Tensor): Tensor => mul(g, wins.to(g.dtype).add(mul(ties.to(g.dtype), 0.5)))
-const order = (pick: 'max' | 'min') => (x: Expr, y: Expr): Expr => {
-  if (x.type === 'bool') return pick === 'max' ? k.or(x, y) : k.and(x, y)
-  return k[pick](x, y)
-}
+const halfOnTies = (g: Tensor, wins: Tensor, ties: Tensor): Tensor =>
+  mul(g, wins.to(g.dtype).add(mul(ties.to(g.dtype), 0.5)))
+const order =
+  (pick: 'max' | 'min') =>
+  (x: Expr, y: Expr): Expr => {
+    if (x.type === 'bool') return pick === 'max' ? k.or(x, y) : k.and(x, y)
+    return k[pick](x, y)
+  }
 /** The larger of x and y; NaN if either is. Ties share the gradient. */
 export const maximum: Binary = binary({
   name: 'maximum',
@@ -323,15 +587,32 @@ export const logicalOr: Binary = logical('logicalOr', k.or)
 /** Exactly one of x and y. */
 export const logicalXor: Binary = logical('logicalXor', k.xor)
 
-const integersOnly = (name: string) => (common: { readonly isFloatingPoint: boolean; readonly title: string }): void => {
-  if (common.isFloatingPoint) throw new RuntimeError(`"${name}_cpu" not implemented for '${common.title}'`)
-}
+const integersOnly =
+  (name: string) =>
+  (common: { readonly isFloatingPoint: boolean; readonly title: string }): void => {
+    if (common.isFloatingPoint) throw new RuntimeError(`"${name}_cpu" not implemented for '${common.title}'`)
+  }
 /** Bits of both. */
-export const bitwiseAnd: Binary = binary({ name: 'bitwiseAnd', dtype: 'same', expr: k.and, check: integersOnly('bitwise_and') })
+export const bitwiseAnd: Binary = binary({
+  name: 'bitwiseAnd',
+  dtype: 'same',
+  expr: k.and,
+  check: integersOnly('bitwise_and'),
+})
 /** Bits of either. */
-export const bitwiseOr: Binary = binary({ name: 'bitwiseOr', dtype: 'same', expr: k.or, check: integersOnly('bitwise_or') })
+export const bitwiseOr: Binary = binary({
+  name: 'bitwiseOr',
+  dtype: 'same',
+  expr: k.or,
+  check: integersOnly('bitwise_or'),
+})
 /** Bits of exactly one. */
-export const bitwiseXor: Binary = binary({ name: 'bitwiseXor', dtype: 'same', expr: k.xor, check: integersOnly('bitwise_xor') })
+export const bitwiseXor: Binary = binary({
+  name: 'bitwiseXor',
+  dtype: 'same',
+  expr: k.xor,
+  check: integersOnly('bitwise_xor'),
+})
 
 type Bound = number | Tensor | null
 interface ClampOptions extends UnaryOptions {
@@ -362,11 +643,18 @@ export const clampMax = clampHigh
 export const clamp: (x: Tensor, ...args: Args<[min?: Bound, max?: Bound], ClampOptions>) => Tensor = op({
   name: 'clamp',
   signature: 'input, min, max',
+  samples: (t) => [
+    [t(3, 4), -0.5, 0.5],
+    [t(3, 4), { min: 0.1 }],
+    [t(3, 4), null, 0.2],
+    [t(3, 4), t(4), t(3, 1)],
+  ],
   differentiable: true,
   forward: (x: Tensor, min?: Bound, max?: Bound) => {
     const low = min ?? null
     const high = max ?? null
-    if (low === null && high === null) throw new RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if (low === null && high === null)
+      throw new RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     const raised = low === null ? x : clampLow(x, low)
     return high === null ? raised : clampHigh(raised, high)
   },
@@ -382,6 +670,10 @@ export const clip = clamp
 export const lerp: (x: Tensor, end: Tensor, weight: Tensor | number) => Tensor = op({
   name: 'lerp',
   signature: 'input, end, weight',
+  samples: (t) => [
+    [t(3, 4), t(4), 0.3],
+    [t(3), t(3), t(3)],
+  ],
   differentiable: true,
   forward: (x: Tensor, end: Tensor, weight: Tensor | number) => add(x, mul(sub(end, x), weight)),
   inPlace: (x: Tensor, end: Tensor, weight: Tensor | number) => x.add_(mul(sub(end, x), weight)),
@@ -394,6 +686,10 @@ interface ValueOptions extends UnaryOptions {
 export const addcmul: (x: Tensor, a: Tensor, b: Tensor, options?: ValueOptions) => Tensor = op({
   name: 'addcmul',
   signature: 'input, tensor1, tensor2, *, value',
+  samples: (t) => [
+    [t(3, 4), t(4), t(3, 1)],
+    [t(3), t(3), t(3), { value: 0.5 }],
+  ],
   differentiable: true,
   forward: (x: Tensor, a: Tensor, b: Tensor, value = 1) => add(x, mul(a, b), { alpha: value }),
   inPlace: (x: Tensor, a: Tensor, b: Tensor, value = 1) => x.add_(mul(a, b), { alpha: value }),
@@ -402,6 +698,10 @@ export const addcmul: (x: Tensor, a: Tensor, b: Tensor, options?: ValueOptions) 
 export const addcdiv: (x: Tensor, a: Tensor, b: Tensor, options?: ValueOptions) => Tensor = op({
   name: 'addcdiv',
   signature: 'input, tensor1, tensor2, *, value',
+  samples: (t) => [
+    [t(3, 4), t(4), t(3, 1)],
+    [t(3), t(3), t(3), { value: 0.5 }],
+  ],
   differentiable: true,
   domain: { low: 0.3, high: 3 },
   forward: (x: Tensor, a: Tensor, b: Tensor, value = 1) => add(x, div(a, b), { alpha: value }),

@@ -2,8 +2,8 @@
 import { float64 } from '../base/dtype.ts'
 import { noGrad } from '../tensor/mode.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { randn } from './random.ts'
 import { grad } from './graph.ts'
+import { randn } from './random.ts'
 
 export interface GradcheckOptions {
   /** Step of the finite difference. */
@@ -71,8 +71,12 @@ export function gradcheck(fn: Fn, inputs: Tensor | readonly Tensor[], options: G
   const { eps = 1e-6, atol = 1e-5, rtol = 1e-3, raiseException = true } = options
   const list = Array.isArray(inputs) ? (inputs as readonly Tensor[]) : [inputs as Tensor]
   const wanted = list.filter((x) => x.requiresGrad)
-  if (wanted.length === 0) throw new Error('gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.')
-  if (wanted.some((x) => x.dtype !== float64)) throw new Error('gradcheck: inputs must be float64, for finite differences need the digits')
+  if (wanted.length === 0)
+    throw new Error(
+      'gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.',
+    )
+  if (wanted.some((x) => x.dtype !== float64))
+    throw new Error('gradcheck: inputs must be float64, for finite differences need the digits')
   const outs = outputsOf(fn, list)
   for (let o = 0; o < outs.length; o++) {
     for (let n = 0; n < list.length; n++) {

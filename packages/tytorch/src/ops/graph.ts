@@ -15,7 +15,11 @@ function asList(x: Tensor | readonly Tensor[]): readonly Tensor[] {
 }
 
 /** `autograd.backward`: from several tensors at once, into the leaves' `grad`. */
-export function backwardAll(tensors: Tensor | readonly Tensor[], gradients?: Tensor | readonly (Tensor | null)[] | null, options: BackwardOptions = {}): void {
+export function backwardAll(
+  tensors: Tensor | readonly Tensor[],
+  gradients?: Tensor | readonly (Tensor | null)[] | null,
+  options: BackwardOptions = {},
+): void {
   const roots = asList(tensors)
   const given = gradients ? (Array.isArray(gradients) ? gradients : [gradients]) : []
   const createGraph = options.createGraph ?? false
@@ -38,7 +42,11 @@ export function backwardAll(tensors: Tensor | readonly Tensor[], gradients?: Ten
  * Gradients of a tensor with respect to its leaves, added into their `grad`. A one-element tensor starts from 1,
  * any other needs `gradient`. Throws RuntimeError without a graph, or a second time without `retainGraph`.
  */
-export function backward(x: Tensor, gradient?: Tensor | BackwardOptions | null, options: BackwardOptions & { gradient?: Tensor } = {}): void {
+export function backward(
+  x: Tensor,
+  gradient?: Tensor | BackwardOptions | null,
+  options: BackwardOptions & { gradient?: Tensor } = {},
+): void {
   if (gradient && !('storage' in gradient)) {
     const { gradient: named, ...rest } = gradient as BackwardOptions & { gradient?: Tensor }
     backwardAll(x, named ?? null, rest)
@@ -54,10 +62,19 @@ export interface GradOptions {
 }
 
 /** `autograd.grad`: the gradients of `outputs` with respect to `inputs`, without touching any `grad`. */
-export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor | readonly Tensor[], options: GradOptions = {}): Tensor[] {
+export function grad(
+  outputs: Tensor | readonly Tensor[],
+  inputs: Tensor | readonly Tensor[],
+  options: GradOptions = {},
+): Tensor[] {
   const { gradOutputs, createGraph = false, retainGraph = createGraph, allowUnused = false } = options
   const given = gradOutputs ? (Array.isArray(gradOutputs) ? gradOutputs : [gradOutputs]) : []
-  const found = runBackward(asList(outputs), given, { retainGraph, createGraph, inputs: asList(inputs), accumulate: false })
+  const found = runBackward(asList(outputs), given, {
+    retainGraph,
+    createGraph,
+    inputs: asList(inputs),
+    accumulate: false,
+  })
   if (!allowUnused && found.includes(null)) {
     throw new RuntimeError(
       'One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True (allowUnused: true) if this is the desired behavior.',

@@ -70,6 +70,12 @@ function product(a: Tensor, b: Tensor, bias: Tensor | null): Tensor {
 export const mm: (x: Tensor, mat2: Tensor) => Tensor = op({
   name: 'mm',
   signature: 'input, mat2',
+  samples: (t) => [
+    [t(3, 4), t(4, 2)],
+    [t(4, 3).t(), t(2, 4).t()],
+    [t(0, 4), t(4, 2)],
+    [t(3, 0), t(0, 2)],
+  ],
   differentiable: true,
   forward: (x: Tensor, mat2: Tensor) => {
     if (x.ndim !== 2) throw new RuntimeError('self must be a matrix')
@@ -100,9 +106,14 @@ interface AddOptions {
 export const addmm: (x: Tensor, mat1: Tensor, mat2: Tensor, options?: AddOptions) => Tensor = op({
   name: 'addmm',
   signature: 'input, mat1, mat2, *, beta, alpha',
+  samples: (t) => [
+    [t(2), t(3, 4), t(4, 2)],
+    [t(3, 2), t(3, 4), t(4, 2), { beta: 0.5, alpha: 2 }],
+  ],
   differentiable: true,
   forward: (x: Tensor, mat1: Tensor, mat2: Tensor, beta = 1, alpha = 1) => {
-    if (mat1.ndim !== 2 || mat2.ndim !== 2) throw new RuntimeError(`mat1 and mat2 must be matrices, got ${mat1.ndim}-D and ${mat2.ndim}-D`)
+    if (mat1.ndim !== 2 || mat2.ndim !== 2)
+      throw new RuntimeError(`mat1 and mat2 must be matrices, got ${mat1.ndim}-D and ${mat2.ndim}-D`)
     checkShapes(mat1.sizes, mat2.sizes)
     checkSameDtype('addmm', mat1, mat2)
     const plain = alpha === 1 && beta === 1 && x.ndim === 1 && x.sizes[0] === mat2.sizes[1] && x.dtype === mat1.dtype
@@ -118,6 +129,7 @@ export const addmm: (x: Tensor, mat1: Tensor, mat2: Tensor, options?: AddOptions
 export const bmm: (x: Tensor, mat2: Tensor) => Tensor = op({
   name: 'bmm',
   signature: 'input, mat2',
+  samples: (t) => [[t(2, 3, 4), t(2, 4, 2)]],
   differentiable: true,
   forward: (x: Tensor, mat2: Tensor) => {
     if (x.ndim !== 3 || mat2.ndim !== 3) throw new RuntimeError('batch1 must be a 3D tensor')
@@ -172,16 +184,21 @@ function batched(a: Tensor, b: Tensor): Tensor {
 export const dot: (x: Tensor, other: Tensor) => Tensor = op({
   name: 'dot',
   signature: 'input, tensor',
+  samples: (t) => [[t(4), t(4)]],
   differentiable: true,
   forward: (x: Tensor, other: Tensor) => {
     if (x.ndim !== 1 || other.ndim !== 1) {
       throw new RuntimeError(`1D tensors expected, but got ${x.ndim}D and ${other.ndim}D tensors`)
     }
     if (x.count !== other.count) {
-      throw new RuntimeError(`inconsistent tensor size, expected tensor [${x.count}] and src [${other.count}] to have the same number of elements, but got ${x.count} and ${other.count} elements respectively`)
+      throw new RuntimeError(
+        `inconsistent tensor size, expected tensor [${x.count}] and src [${other.count}] to have the same number of elements, but got ${x.count} and ${other.count} elements respectively`,
+      )
     }
     if (x.dtype !== other.dtype) {
-      throw new RuntimeError(`dot : expected both vectors to have same dtype, but found ${x.dtype.title} and ${other.dtype.title}`)
+      throw new RuntimeError(
+        `dot : expected both vectors to have same dtype, but found ${x.dtype.title} and ${other.dtype.title}`,
+      )
     }
     const out = product(x.detach().view(1, -1), other.detach().view(-1, 1), null).view([])
     return record(out, 'DotBackward0', [x, other], [x, other], (g, [a, b], needs) => [
@@ -195,11 +212,15 @@ export const dot: (x: Tensor, other: Tensor) => Tensor = op({
 export const mv: (x: Tensor, vec: Tensor) => Tensor = op({
   name: 'mv',
   signature: 'input, vec',
+  samples: (t) => [[t(3, 4), t(4)]],
   differentiable: true,
   forward: (x: Tensor, vec: Tensor) => {
-    if (x.ndim !== 2 || vec.ndim !== 1) throw new RuntimeError(`vector + matrix @ vector expected, got ${x.ndim - 1}, ${x.ndim}, ${vec.ndim}`)
+    if (x.ndim !== 2 || vec.ndim !== 1)
+      throw new RuntimeError(`vector + matrix @ vector expected, got ${x.ndim - 1}, ${x.ndim}, ${vec.ndim}`)
     if (x.sizes[1] !== vec.sizes[0]) {
-      throw new RuntimeError(`size mismatch, got input (${x.sizes[0]}), mat (${x.sizes[0]}x${x.sizes[1]}), vec (${vec.sizes[0]})`)
+      throw new RuntimeError(
+        `size mismatch, got input (${x.sizes[0]}), mat (${x.sizes[0]}x${x.sizes[1]}), vec (${vec.sizes[0]})`,
+      )
     }
     checkSameDtype('mv', x, vec)
     const out = product(x, vec.detach().unsqueeze(1), null).view(-1)
@@ -214,6 +235,7 @@ export const mv: (x: Tensor, vec: Tensor) => Tensor = op({
 export const outer: (x: Tensor, vec2: Tensor) => Tensor = op({
   name: 'outer',
   signature: 'input, vec2',
+  samples: (t) => [[t(3), t(4)]],
   differentiable: true,
   forward: (x: Tensor, vec2: Tensor) => mul(x.unsqueeze(1), vec2),
 })
@@ -226,10 +248,22 @@ export const ger = outer
 export const matmul: (x: Tensor, other: Tensor) => Tensor = op({
   name: 'matmul',
   signature: 'input, other',
+  samples: (t) => [
+    [t(4), t(4)],
+    [t(3, 4), t(4)],
+    [t(4), t(4, 2)],
+    [t(3, 4), t(4, 2)],
+    [t(2, 3, 4), t(4, 2)],
+    [t(2, 1, 3, 4), t(3, 4, 2)],
+    [t(4), t(2, 4, 3)],
+    [t(2, 3, 4), t(4)],
+  ],
   differentiable: true,
   forward: (x: Tensor, other: Tensor) => {
     if (x.ndim === 0 || other.ndim === 0) {
-      throw new RuntimeError(`both arguments to matmul need to be at least 1D, but they are ${x.ndim}D and ${other.ndim}D`)
+      throw new RuntimeError(
+        `both arguments to matmul need to be at least 1D, but they are ${x.ndim}D and ${other.ndim}D`,
+      )
     }
     if (x.ndim === 1 && other.ndim === 1) return dot(x, other)
     if (x.ndim === 2 && other.ndim === 1) return mv(x, other)
@@ -266,6 +300,12 @@ export const linear: (x: Tensor, weight: Tensor, bias?: Tensor | null) => Tensor
   name: 'linear',
   python: 'nn.functional.linear',
   signature: 'input, weight, bias',
+  samples: (t) => [
+    [t(3, 4), t(2, 4), t(2)],
+    [t(3, 4), t(2, 4)],
+    [t(2, 3, 4), t(2, 4), t(2)],
+    [t(4), t(2, 4), t(2)],
+  ],
   differentiable: true,
   forward: (x: Tensor, weight: Tensor, bias?: Tensor | null) => {
     if (weight.ndim !== 2 || x.ndim === 0) return bias ? matmul(x, weight.t()).add(bias) : matmul(x, weight.t())
@@ -282,14 +322,17 @@ export const linear: (x: Tensor, weight: Tensor, bias?: Tensor | null) => Tensor
 export const addmv: (x: Tensor, mat: Tensor, vec: Tensor, options?: AddOptions) => Tensor = op({
   name: 'addmv',
   signature: 'input, mat, vec, *, beta, alpha',
+  samples: (t) => [[t(3), t(3, 4), t(4)]],
   differentiable: true,
-  forward: (x: Tensor, mat: Tensor, vec: Tensor, beta = 1, alpha = 1) => add(mul(mv(mat, vec), alpha), x, { alpha: beta }),
+  forward: (x: Tensor, mat: Tensor, vec: Tensor, beta = 1, alpha = 1) =>
+    add(mul(mv(mat, vec), alpha), x, { alpha: beta }),
 })
 
 /** beta * input + alpha * (batch1 @ batch2). */
 export const baddbmm: (x: Tensor, batch1: Tensor, batch2: Tensor, options?: AddOptions) => Tensor = op({
   name: 'baddbmm',
   signature: 'input, batch1, batch2, *, beta, alpha',
+  samples: (t) => [[t(2, 3, 2), t(2, 3, 4), t(2, 4, 2)]],
   differentiable: true,
   forward: (x: Tensor, batch1: Tensor, batch2: Tensor, beta = 1, alpha = 1) =>
     add(mul(bmm(batch1, batch2), alpha), x, { alpha: beta }),

@@ -1,11 +1,18 @@
 // Which ops are methods of tensors, and their types: every export of these files becomes a method of the same name,
 // and every in-place form a method with a trailing underscore. What is listed as internal is not.
 import { Tensor } from '../tensor/tensor.ts'
+import * as arrange from './arrange.ts'
+import * as cast from './cast.ts'
 import * as create from './create.ts'
 import * as elementwise from './elementwise.ts'
+import * as gather from './gather.ts'
 import * as graph from './graph.ts'
+import * as indexing from './indexing.ts'
 import * as linear from './linear.ts'
+import * as masks from './masks.ts'
+import * as random from './random.ts'
 import * as reduce from './reduce.ts'
+import * as scatter from './scatter.ts'
 import * as view from './view.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: matches functions of every signature
@@ -16,48 +23,80 @@ type InPlace<M> = { [K in keyof M & string as K extends `${string}_` ? never : `
 const internal = {
   create: ['tensor', 'asTensor', 'zeros', 'ones', 'empty', 'full', 'arange', 'linspace', 'eye', 'finish', 'filled', 'fillValues', 'splitSizes', 'requireGrad'],
   reduce: ['valuesIndices', 'pickedGradient', 'variance', 'max', 'min'],
-  view: ['slice', 'checkBroadcast'],
+  view: ['sliceDim', 'checkBroadcast'],
   graph: ['backwardAll', 'grad'],
+  linear: ['linear'],
+  arrange: ['trilIndices', 'triuIndices'],
+  gather: ['outside', 'outOfBounds', 'pick', 'offsetsOf', 'planAlong', 'planSlices', 'checkAlong', 'checkSlices'],
+  indexing: ['Slice', 'slice'],
+  random: ['Generator', 'defaultGenerator', 'manualSeed', 'seed', 'initialSeed', 'getRngState', 'setRngState', 'rand', 'randn', 'randint', 'randperm', 'normal', 'poisson'],
+  masks: ['where', 'whereOf', 'nonzeroPositions', 'nonzeroColumns'],
+  scatter: ['written', 'put', 'scalarTensor'],
 } as const // biome-ignore format: a table
 
 type Internal<K extends keyof typeof internal> = (typeof internal)[K][number]
 
 /** The methods of a tensor that come from ops. */
 export interface TensorMethods
-  extends Methods<typeof create, Internal<'create'>>,
+  extends Methods<typeof cast>,
+    Methods<typeof create, Internal<'create'>>,
     Methods<typeof elementwise>,
     InPlace<typeof elementwise>,
     Methods<typeof graph, Internal<'graph'>>,
-    Methods<typeof linear>,
+    Methods<typeof linear, Internal<'linear'>>,
     Methods<typeof reduce, Internal<'reduce'>>,
     Methods<typeof view, Internal<'view'>>,
+    Methods<typeof arrange, Internal<'arrange'>>,
+    Pick<InPlace<typeof arrange>, 'tril_' | 'triu_'>,
+    Methods<typeof gather, Internal<'gather'>>,
+    Methods<typeof indexing, Internal<'indexing'>>,
+    Pick<InPlace<typeof indexing>, 'indexPut_'>,
+    Methods<typeof masks, Internal<'masks'>>,
+    Pick<InPlace<typeof masks>, 'maskedFill_' | 'maskedScatter_'>,
+    Methods<typeof random, Internal<'random'>>,
+    Methods<typeof scatter, Internal<'scatter'>>,
+    Pick<InPlace<typeof scatter>, 'scatter_' | 'scatterAdd_' | 'scatterReduce_' | 'indexAdd_' | 'indexCopy_' | 'indexFill_'>,
     Pick<InPlace<typeof view>, 'transpose_' | 't_' | 'detach_'> {
   readonly max: reduce.ExtremeMethod
   readonly min: reduce.ExtremeMethod
   readonly var: Method<typeof reduce.variance>
+  readonly where: Method<typeof masks.whereOf>
 }
 
 type AnyFunction = ((...args: unknown[]) => unknown) & { inPlace?: (...args: unknown[]) => unknown }
 
+/** Ops of a fixed arity get methods without a rest array: it would cost a tenth of a small op. */
+function method(fn: (...args: unknown[]) => unknown): (this: Tensor, ...args: unknown[]) => unknown {
+  if (fn.length === 2 || fn.length === 3) {
+    return function (this: Tensor, a: unknown, b: unknown, c: unknown) {
+      return fn(this, a, b, c)
+    }
+  }
+  return function (this: Tensor, ...args: unknown[]) {
+    return fn(this, ...args)
+  }
+}
+
 function define(name: string, fn: (...args: unknown[]) => unknown): void {
-  Object.defineProperty(Tensor.prototype, name, {
-    value(this: Tensor, ...args: unknown[]) {
-      return fn(this, ...args)
-    },
-    writable: true,
-    configurable: true,
-  })
+  Object.defineProperty(Tensor.prototype, name, { value: method(fn), writable: true, configurable: true })
 }
 
 /** Adds the ops to `Tensor.prototype`; called once by the composition root. */
 export function installMethods(): void {
   const modules: [object, readonly string[]][] = [
+    [cast, []],
     [create, internal.create],
     [elementwise, []],
     [graph, internal.graph],
-    [linear, []],
+    [linear, internal.linear],
     [reduce, internal.reduce],
     [view, internal.view],
+    [arrange, internal.arrange],
+    [gather, internal.gather],
+    [indexing, internal.indexing],
+    [masks, internal.masks],
+    [random, internal.random],
+    [scatter, internal.scatter],
   ]
   for (const [module, hidden] of modules) {
     for (const [name, fn] of Object.entries(module) as [string, AnyFunction][]) {
@@ -69,4 +108,5 @@ export function installMethods(): void {
   define('max', reduce.max as unknown as AnyFunction)
   define('min', reduce.min as unknown as AnyFunction)
   define('var', reduce.variance as unknown as AnyFunction)
+  define('where', masks.whereOf as unknown as AnyFunction)
 }

@@ -18,16 +18,22 @@ interface ReduceOptions {
 }
 type Reduction = (x: Tensor, ...args: Args<[dim?: Dim, keepdim?: boolean], ReduceOptions>) => Tensor
 
-/** Kernels by op, input and output dtype. */
-const kernels = new Map<string, Kernel>()
-function kernelFor(name: string, from: DType, to: readonly DType[], scalars: Kernel['scalars'], fold: () => Fold): Kernel {
-  const key = `${name} ${from.name} ${to.map((d) => d.name).join(' ')}`
-  let kernel = kernels.get(key)
-  if (!kernel) {
-    kernel = reduceKernel(name, from, to, scalars, fold())
-    kernels.set(key, kernel)
+/** Kernels of one op, by input dtype and by that of the first output. */
+const kernels = new Map<string, (Kernel | undefined)[]>()
+function kernelFor(
+  name: string,
+  from: DType,
+  to: readonly DType[],
+  scalars: Kernel['scalars'],
+  fold: () => Fold,
+): Kernel {
+  let list = kernels.get(name)
+  if (!list) {
+    list = []
+    kernels.set(name, list)
   }
-  return kernel
+  const at = from.index * 16 + to[0].index
+  return (list[at] ??= reduceKernel(name, from, to, scalars, fold()))
 }
 
 const zero = (type: ComputeType): Expr => constant(0, type)
@@ -43,10 +49,21 @@ function spread(g: Tensor, sizes: Sizes, dim: Dim | undefined, keepdim: boolean)
 export const sum: Reduction = op({
   name: 'sum',
   signature: 'input, dim, keepdim, *, dtype',
+  samples: (t) => [
+    [t(3, 4)],
+    [t(3, 4), 0],
+    [t(3, 4), -1, true],
+    [t(2, 3, 4), [0, 2]],
+    [t(2, 3, 4).transpose(0, 2), 1],
+    [t()],
+    [t(3, 4), { dim: 1, keepdim: true }],
+  ],
   differentiable: true,
   forward: (x: Tensor, dim?: Dim, keepdim = false, dtype?: DType | null) => {
     const to = dtype ?? (x.dtype.isFloatingPoint ? x.dtype : int64)
-    const kernel = kernelFor('sum', x.dtype, [to], [], () => simpleFold(zero(to.compute), k.add, (e) => k.cast(e, to.compute)))
+    const kernel = kernelFor('sum', x.dtype, [to], [], () =>
+      simpleFold(zero(to.compute), k.add, (e) => k.cast(e, to.compute)),
+    )
     const [out] = reduce(x, dim, keepdim, kernel)
     const like = shapeOf(x)
     const name = dim === undefined || dim === null ? 'SumBackward0' : 'SumBackward1'
@@ -58,6 +75,15 @@ export const sum: Reduction = op({
 export const mean: Reduction = op({
   name: 'mean',
   signature: 'input, dim, keepdim, *, dtype',
+  samples: (t) => [
+    [t(3, 4)],
+    [t(3, 4), 0],
+    [t(3, 4), -1, true],
+    [t(2, 3, 4), [0, 2]],
+    [t(2, 3, 4).transpose(0, 2), 1],
+    [t()],
+    [t(3, 4), { dim: 1, keepdim: true }],
+  ],
   differentiable: true,
   forward: (x: Tensor, dim?: Dim, keepdim = false, dtype?: DType | null) => {
     const to = dtype ?? x.dtype
@@ -69,7 +95,12 @@ export const mean: Reduction = op({
     const n = numelOf(wrapDims(dim, x.ndim).map((d) => x.sizes[d]))
     const type = to.compute
     const kernel = kernelFor('mean', x.dtype, [to], [type], () =>
-      simpleFold(zero(type), k.add, (e) => k.cast(e, type), (s) => k.div(s, scalar(0, type))),
+      simpleFold(
+        zero(type),
+        k.add,
+        (e) => k.cast(e, type),
+        (s) => k.div(s, scalar(0, type)),
+      ),
     )
     const [out] = reduce(x, dim, keepdim, kernel, [n])
     const like = shapeOf(x)
@@ -82,6 +113,10 @@ export const mean: Reduction = op({
 export const sumToSize: (x: Tensor, size: Sizes) => Tensor = op({
   name: 'sumToSize',
   signature: 'input, size',
+  samples: (t) => [
+    [t(2, 3, 4), [3, 1]],
+    [t(3), [3]],
+  ],
   differentiable: true,
   forward: (x: Tensor, size: Sizes) => {
     const lead = x.ndim - size.length
@@ -96,6 +131,7 @@ export const sumToSize: (x: Tensor, size: Sizes) => Tensor = op({
 export const prod: (x: Tensor, ...args: Args<[dim?: number | null, keepdim?: boolean], ReduceOptions>) => Tensor = op({
   name: 'prod',
   signature: 'input, dim, keepdim, *, dtype',
+  samples: (t) => [[t(3, 2)], [t(3, 4), 0], [t(3, 4), 1, true]],
   differentiable: true,
   forward: (x: Tensor, dim?: number | null, keepdim = false, dtype?: DType | null) => {
     const to = dtype ?? (x.dtype.isFloatingPoint ? x.dtype : int64)
@@ -103,9 +139,15 @@ export const prod: (x: Tensor, ...args: Args<[dim?: number | null, keepdim?: boo
       simpleFold(constant(1, to.compute), k.mul, (e) => k.cast(e, to.compute)),
     )
     const [out] = reduce(x, dim, keepdim, kernel)
-    return record(out, dim === undefined || dim === null ? 'ProdBackward0' : 'ProdBackward1', [x], [x, out], (g, [input, product]) => [
-      prodGradient(spread(g, input.sizes, dim, keepdim), input, spread(product, input.sizes, dim, keepdim), dim),
-    ])
+    return record(
+      out,
+      dim === undefined || dim === null ? 'ProdBackward0' : 'ProdBackward1',
+      [x],
+      [x, out],
+      (g, [input, product]) => [
+        prodGradient(spread(g, input.sizes, dim, keepdim), input, spread(product, input.sizes, dim, keepdim), dim),
+      ],
+    )
   },
 })
 
@@ -114,7 +156,12 @@ function prodGradient(g: Tensor, x: Tensor, product: Tensor, dim: number | null 
   const zeros = eq(x, 0)
   if (!zeros.any().item<boolean>()) return mul(g, div(product, x))
   const count = spread(zeros.sum(dim ?? null, true), x.sizes, dim, true)
-  const withoutZeros = spread(prod(x.maskedFill(zeros, 1), dim ?? null, true).reshape(reducedSizes(x.sizes, wrapDims(dim, x.ndim), true)), x.sizes, dim, true)
+  const withoutZeros = spread(
+    prod(x.maskedFill(zeros, 1), dim ?? null, true).reshape(reducedSizes(x.sizes, wrapDims(dim, x.ndim), true)),
+    x.sizes,
+    dim,
+    true,
+  )
   const others = product.where(zeros.logicalNot(), withoutZeros).div(x.maskedFill(zeros, 1))
   // With one zero in a row only that element has a slope, with more none has.
   const live = count.eq(0).logicalOr(zeros.logicalAnd(count.eq(1)))
@@ -165,7 +212,10 @@ function positionFold(pick: Pick, dtype: DType): Fold {
 
 function checkNotEmpty(name: string, x: Tensor, dim: Dim | undefined): void {
   if (dim === undefined || dim === null) {
-    if (x.count === 0) throw new RuntimeError(`${name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.`)
+    if (x.count === 0)
+      throw new RuntimeError(
+        `${name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.`,
+      )
     return
   }
   for (const d of wrapDims(dim, x.ndim)) {
@@ -177,6 +227,7 @@ const extremes = (name: 'amax' | 'amin', pick: Pick): Reduction =>
   op({
     name,
     signature: 'input, dim, keepdim',
+    samples: (t) => [[t(3, 4)], [t(3, 4), 0], [t(3, 4), -1, true], [t(2, 3, 4), [0, 2]], [t()]],
     differentiable: true,
     forward: (x: Tensor, dim?: Dim, keepdim = false) => {
       checkNotEmpty(name, x, dim)
@@ -194,12 +245,16 @@ export const amax = extremes('amax', 'max')
 /** The smallest element over `dim`; equal ones share the gradient. */
 export const amin = extremes('amin', 'min')
 
-type Position = (x: Tensor, ...args: Args<[dim?: number | null, keepdim?: boolean], { dim?: number | null; keepdim?: boolean; out?: Tensor }>) => Tensor
+type Position = (
+  x: Tensor,
+  ...args: Args<[dim?: number | null, keepdim?: boolean], { dim?: number | null; keepdim?: boolean; out?: Tensor }>
+) => Tensor
 
 const positions = (name: 'argmax' | 'argmin', pick: Pick): Position =>
   op({
     name,
     signature: 'input, dim, keepdim',
+    samples: (t) => [[t(3, 4)], [t(3, 4), 0], [t(3, 4), -1, true], [t()]],
     forward: (x: Tensor, dim?: number | null, keepdim = false) => {
       checkNotEmpty(name, x, dim)
       return extremeWithPosition(x, dim ?? null, keepdim, pick)[1]
@@ -256,12 +311,15 @@ const extremeOf = (name: 'max' | 'min'): Extreme =>
   op<(x: Tensor, dim?: number | Tensor, keepdim?: boolean) => Tensor | ValuesIndices>({
     name,
     signature: 'input, dim, keepdim',
+    samples: (t) => [[t(3, 4)], [t(3, 4), 0], [t(3, 4), -1, true], [t(3, 4), t(3, 1)]],
     differentiable: true,
     forward: (x: Tensor, dim?: number | Tensor, keepdim = false) => {
       const title = name === 'max' ? 'Max' : 'Min'
       if (dim === undefined) {
         checkNotEmpty(name, x, null)
-        const kernel = kernelFor(name === 'max' ? 'amax' : 'amin', x.dtype, [x.dtype], [], () => extremeFold(name, x.dtype))
+        const kernel = kernelFor(name === 'max' ? 'amax' : 'amin', x.dtype, [x.dtype], [], () =>
+          extremeFold(name, x.dtype),
+        )
         const [out] = reduce(x, null, false, kernel)
         return record(out, `${title}Backward1`, [x], [x, out], (g, [input, best]) => {
           const hits = eq(input, best).to(g.dtype)
@@ -288,6 +346,7 @@ const tests = (name: 'any' | 'all'): Reduction =>
   op({
     name,
     signature: 'input, dim, keepdim',
+    samples: (t) => [[t(3, 4)], [t(3, 4), 0], [t(3, 4), -1, true], [t(0, 3)]],
     forward: (x: Tensor, dim?: Dim, keepdim = false) => {
       const to = x.dtype === uint8 ? uint8 : bool
       const join = name === 'any' ? k.or : k.and
@@ -306,6 +365,7 @@ export const all = tests('all')
 export const countNonzero: (x: Tensor, ...args: Args<[dim?: Dim], { dim?: Dim }>) => Tensor = op({
   name: 'countNonzero',
   signature: 'input, dim',
+  samples: (t) => [[t(3, 4)], [t(3, 4), 0]],
   forward: (x: Tensor, dim?: Dim) => sum(ne(x, 0), dim ?? null),
 })
 
@@ -317,10 +377,11 @@ interface VarianceOptions {
   readonly out?: Tensor
 }
 
+const varianceKernels: (Kernel | undefined)[] = []
+
 /** Two passes over each row: its mean, then the squared distances from it. */
 function varianceKernel(dtype: DType): Kernel {
-  const key = `var ${dtype.name}`
-  let kernel = kernels.get(key)
+  let kernel = varianceKernels[dtype.index]
   if (!kernel) {
     const type = dtype.compute
     const [n, divisor] = [scalar(0, type), scalar(1, type)]
@@ -334,7 +395,12 @@ function varianceKernel(dtype: DType): Kernel {
       ],
       scalars: [type, type],
       passes: [
-        { kind: 'reduce', init: [zero(type)], step: [k.add(acc(0, type), x)], merge: [k.add(acc(0, type), other(0, type))] },
+        {
+          kind: 'reduce',
+          init: [zero(type)],
+          step: [k.add(acc(0, type), x)],
+          merge: [k.add(acc(0, type), other(0, type))],
+        },
         {
           kind: 'reduce',
           init: [zero(type)],
@@ -344,7 +410,7 @@ function varianceKernel(dtype: DType): Kernel {
       ],
       rowStores: [{ arg: 1, value: k.div(result(1, 0, type), divisor) }],
     }
-    kernels.set(key, kernel)
+    varianceKernels[dtype.index] = kernel
   }
   return kernel
 }
@@ -355,6 +421,7 @@ type Variance = (x: Tensor, ...args: Args<[dim?: Dim | boolean, keepdim?: boolea
 export const variance: Variance = op({
   name: 'var',
   signature: 'input, dim, unbiased, keepdim, *, correction',
+  samples: (t) => [[t(3, 4)], [t(3, 4), 0], [t(3, 4), 1, { keepdim: true, correction: 0 }], [t(2, 3, 4), [0, 2]]],
   differentiable: true,
   forward: (x: Tensor, dim?: Dim | boolean, unbiased?: boolean, keepdim = false, correction?: number) => {
     if (!x.dtype.isFloatingPoint) {
@@ -375,9 +442,12 @@ export const variance: Variance = op({
 export const std: Variance = op({
   name: 'std',
   signature: 'input, dim, unbiased, keepdim, *, correction',
+  samples: (t) => [[t(3, 4)], [t(3, 4), 1, { keepdim: true }]],
   differentiable: true,
   forward: (x: Tensor, dim?: Dim | boolean, unbiased?: boolean, keepdim?: boolean, correction?: number) => {
-    const options = Object.fromEntries(Object.entries({ unbiased, keepdim, correction }).filter(([, v]) => v !== undefined))
+    const options = Object.fromEntries(
+      Object.entries({ unbiased, keepdim, correction }).filter(([, v]) => v !== undefined),
+    )
     return variance(x, dim ?? null, options as VarianceOptions).sqrt()
   },
 })
@@ -394,10 +464,13 @@ interface NormOptions {
 export const norm: (x: Tensor, ...args: Args<[p?: Order, dim?: Dim, keepdim?: boolean], NormOptions>) => Tensor = op({
   name: 'norm',
   signature: 'input, p, dim, keepdim, *, dtype',
+  samples: (t) => [[t(3, 4)], [t(3, 4), 1], [t(3, 4), 3, 1], [t(3, 4), 2, 0, true]],
   differentiable: true,
   forward: (x: Tensor, p: Order = 'fro', dim?: Dim, keepdim = false, dtype?: DType) => {
     if (!x.dtype.isFloatingPoint && !dtype) {
-      throw new RuntimeError(`linalg.vector_norm: Expected a floating point or complex tensor as input. Got ${x.dtype.title}`)
+      throw new RuntimeError(
+        `linalg.vector_norm: Expected a floating point or complex tensor as input. Got ${x.dtype.title}`,
+      )
     }
     const source = x.to(dtype ?? float(x.dtype))
     const d = dim ?? null
@@ -427,9 +500,17 @@ function euclidean(x: Tensor, dim: Dim, keepdim: boolean): Tensor {
 }
 
 /** log(sum exp(x)) over `dim`, computed from the largest element. */
-export const logsumexp: (x: Tensor, dim: number | Sizes, ...args: Args<[keepdim?: boolean], { keepdim?: boolean }>) => Tensor = op({
+export const logsumexp: (
+  x: Tensor,
+  dim: number | Sizes,
+  ...args: Args<[keepdim?: boolean], { keepdim?: boolean }>
+) => Tensor = op({
   name: 'logsumexp',
   signature: 'input, dim, keepdim',
+  samples: (t) => [
+    [t(3, 4), 0],
+    [t(3, 4), [0, 1], true],
+  ],
   differentiable: true,
   forward: (x: Tensor, dim: number | Sizes, keepdim = false) => {
     const source = x.to(float(x.dtype))
@@ -464,4 +545,3 @@ export function isclose(x: Tensor, other: Tensor, options: CloseOptions = {}): T
 export function allclose(x: Tensor, other: Tensor, options: CloseOptions = {}): boolean {
   return all(isclose(x, other, options)).item<boolean>()
 }
-

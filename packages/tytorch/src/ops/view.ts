@@ -2,7 +2,16 @@
 // copies that make a tensor contiguous, independent, or of another dtype.
 import { type DType, DType as DTypeClass } from '../base/dtype.ts'
 import { IndexError, RuntimeError } from '../base/errors.ts'
-import { inferSizes, isContiguous, numelOf, sameSizes, type Sizes, viewStrides, wrapDim, wrapDims } from '../base/shape.ts'
+import {
+  inferSizes,
+  isContiguous,
+  numelOf,
+  type Sizes,
+  sameSizes,
+  viewStrides,
+  wrapDim,
+  wrapDims,
+} from '../base/shape.ts'
 import { type Args, copyValues, op, reduceLike, shapeOf, sizesOf, snapshot } from '../tensor/define.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
 import { type BackwardOne, changeInPlace, record, requiresGrad } from '../tensor/node.ts'
@@ -22,6 +31,13 @@ type SizesArgs = number[] | [sizes: Sizes]
 export const view: (x: Tensor, ...sizes: SizesArgs | [dtype: DType]) => Tensor = op({
   name: 'view',
   signature: 'input, a, b, c, d, e, f, g, h',
+  samples: (t) => [
+    [t(3, 4), 4, 3],
+    [t(3, 4), -1],
+    [t(2, 6), [3, 2, 2]],
+    [t(0, 3), 3, 0],
+    [t(), 1],
+  ],
   differentiable: true,
   forward: (x: Tensor, ...given: unknown[]) => {
     if (given[0] instanceof DTypeClass) return viewDtype(x, given[0])
@@ -40,7 +56,9 @@ export const view: (x: Tensor, ...sizes: SizesArgs | [dtype: DType]) => Tensor =
 /** The same bits read as another dtype of the same size. */
 function viewDtype(x: Tensor, dtype: DType): Tensor {
   if (dtype.itemsize !== x.dtype.itemsize) {
-    throw new RuntimeError(`view(dtype): ${x.dtype} and ${dtype} have elements of different sizes; convert with to(${dtype})`)
+    throw new RuntimeError(
+      `view(dtype): ${x.dtype} and ${dtype} have elements of different sizes; convert with to(${dtype})`,
+    )
   }
   return alias(x, x.sizes, x.strides, x.offset, dtype)
 }
@@ -49,6 +67,12 @@ function viewDtype(x: Tensor, dtype: DType): Tensor {
 export const reshape: (x: Tensor, ...sizes: SizesArgs) => Tensor = op({
   name: 'reshape',
   signature: 'input, a, b, c, d, e, f, g, h',
+  samples: (t) => [
+    [t(3, 4), 4, 3],
+    [t(3, 4).t(), -1],
+    [t(2, 6), [3, -1, 2]],
+    [t(1), []],
+  ],
   differentiable: true,
   forward: (x: Tensor, ...given: unknown[]) => {
     const target = inferSizes(sizesOf('reshape', given), x.count)
@@ -64,9 +88,13 @@ export const viewAs = (x: Tensor, other: Tensor): Tensor => view(x, other.sizes)
 export const reshapeAs = (x: Tensor, other: Tensor): Tensor => reshape(x, other.sizes)
 
 /** Joins dimensions startDim to endDim (inclusive) into one. */
-export const flatten: (x: Tensor, ...args: Args<[startDim?: number, endDim?: number], { startDim?: number; endDim?: number }>) => Tensor = op({
+export const flatten: (
+  x: Tensor,
+  ...args: Args<[startDim?: number, endDim?: number], { startDim?: number; endDim?: number }>
+) => Tensor = op({
   name: 'flatten',
   signature: 'input, start_dim, end_dim',
+  samples: (t) => [[t(2, 3, 4)], [t(2, 3, 4), 1], [t(2, 3, 4), 0, 1], [t()]],
   differentiable: true,
   forward: (x: Tensor, startDim = 0, endDim = -1) => {
     const first = wrapDim(startDim, x.ndim)
@@ -83,6 +111,10 @@ export const flatten: (x: Tensor, ...args: Args<[startDim?: number, endDim?: num
 export const unflatten: (x: Tensor, dim: number, sizes: Sizes) => Tensor = op({
   name: 'unflatten',
   signature: 'input, dim, sizes',
+  samples: (t) => [
+    [t(6, 2), 0, [2, 3]],
+    [t(2, 6), -1, [-1, 2]],
+  ],
   differentiable: true,
   forward: (x: Tensor, dim: number, sizes: Sizes) => {
     const d = wrapDim(dim, x.ndim)
@@ -101,12 +133,19 @@ const swapped = (list: Sizes, a: number, b: number): number[] => {
 export const transpose: (x: Tensor, dim0: number, dim1: number) => Tensor = op({
   name: 'transpose',
   signature: 'input, dim0, dim1',
+  samples: (t) => [
+    [t(2, 3, 4), 0, 2],
+    [t(3, 4), -1, -2],
+    [t(), 0, 0],
+  ],
   differentiable: true,
   forward: (x: Tensor, dim0: number, dim1: number) => {
     const a = wrapDim(dim0, x.ndim)
     const b = wrapDim(dim1, x.ndim)
     if (x.ndim === 0) return x
-    return viewOf(x, swapped(x.sizes, a, b), swapped(x.strides, a, b), x.offset, 'TransposeBackward0', (g) => [transpose(g, a, b)])
+    return viewOf(x, swapped(x.sizes, a, b), swapped(x.strides, a, b), x.offset, 'TransposeBackward0', (g) => [
+      transpose(g, a, b),
+    ])
   },
   inPlace: (x: Tensor, dim0: number, dim1: number) => {
     const a = wrapDim(dim0, x.ndim)
@@ -125,6 +164,7 @@ export const swapdims = transpose
 export const t: (x: Tensor) => Tensor = op({
   name: 't',
   signature: 'input',
+  samples: (t) => [[t(3, 4)], [t(3)], [t()]],
   differentiable: true,
   forward: (x: Tensor) => {
     if (x.ndim > 2) throw new RuntimeError(`t() expects a tensor with <= 2 dimensions, but self is ${x.ndim}D`)
@@ -141,6 +181,10 @@ export const t: (x: Tensor) => Tensor = op({
 export const permute: (x: Tensor, ...dims: SizesArgs) => Tensor = op({
   name: 'permute',
   signature: 'input, a, b, c, d, e, f, g, h',
+  samples: (t) => [
+    [t(2, 3, 4), 2, 0, 1],
+    [t(2, 3), [1, 0]],
+  ],
   differentiable: true,
   forward: (x: Tensor, ...given: unknown[]) => {
     const list = sizesOf('permute', given)
@@ -160,12 +204,18 @@ export const permute: (x: Tensor, ...dims: SizesArgs) => Tensor = op({
 export const movedim: (x: Tensor, source: number | Sizes, destination: number | Sizes) => Tensor = op({
   name: 'movedim',
   signature: 'input, source, destination',
+  samples: (t) => [
+    [t(2, 3, 4), 0, 2],
+    [t(2, 3, 4), [0, 1], [2, 0]],
+  ],
   differentiable: true,
   forward: (x: Tensor, source: number | Sizes, destination: number | Sizes) => {
     const from = wrapDims(source, x.ndim)
     const to = wrapDims(destination, x.ndim)
     if (from.length !== to.length) {
-      throw new RuntimeError(`movedim: Invalid source or destination dims: source (${from.length} dims) should contain the same number of dims as destination (${to.length} dims)`)
+      throw new RuntimeError(
+        `movedim: Invalid source or destination dims: source (${from.length} dims) should contain the same number of dims as destination (${to.length} dims)`,
+      )
     }
     const order = new Array<number>(x.ndim).fill(-1)
     to.forEach((d, i) => {
@@ -184,6 +234,11 @@ export const moveaxis = movedim
 export const expand: (x: Tensor, ...sizes: SizesArgs) => Tensor = op({
   name: 'expand',
   signature: 'input, a, b, c, d, e, f, g, h',
+  samples: (t) => [
+    [t(3, 1), 3, 4],
+    [t(3), 2, -1],
+    [t(), [2, 2]],
+  ],
   differentiable: true,
   forward: (x: Tensor, ...given: unknown[]) => {
     const target = [...sizesOf('expand', given)]
@@ -196,7 +251,10 @@ export const expand: (x: Tensor, ...sizes: SizesArgs) => Tensor = op({
     const strides = target.map((n, i) => {
       const own = i - lead
       if (own < 0) {
-        if (n < 0) throw new RuntimeError(`The expanded size of the tensor (${n}) isn't allowed in a leading, non-existing dimension ${i}`)
+        if (n < 0)
+          throw new RuntimeError(
+            `The expanded size of the tensor (${n}) isn't allowed in a leading, non-existing dimension ${i}`,
+          )
         return 0
       }
       if (n === -1) target[i] = x.sizes[own]
@@ -215,6 +273,7 @@ export const expandAs = (x: Tensor, other: Tensor): Tensor => expand(x, other.si
 export const broadcastTo: (x: Tensor, sizes: Sizes) => Tensor = op({
   name: 'broadcastTo',
   signature: 'input, size',
+  samples: (t) => [[t(3, 1), [2, 3, 4]]],
   differentiable: true,
   forward: (x: Tensor, sizes: Sizes) => expand(x, sizes),
 })
@@ -223,6 +282,7 @@ export const broadcastTo: (x: Tensor, sizes: Sizes) => Tensor = op({
 export const squeeze: (x: Tensor, ...args: Args<[dim?: number | Sizes], { dim?: number | Sizes }>) => Tensor = op({
   name: 'squeeze',
   signature: 'input, dim',
+  samples: (t) => [[t(1, 3, 1)], [t(1, 3, 1), 0], [t(1, 3, 1), [0, 2]], [t(2, 3), 1]],
   differentiable: true,
   forward: (x: Tensor, dim?: number | Sizes) => {
     const among = dim === undefined ? null : x.ndim === 0 ? (wrapDims(dim, 1), []) : wrapDims(dim, x.ndim)
@@ -238,6 +298,11 @@ export const squeeze: (x: Tensor, ...args: Args<[dim?: number | Sizes], { dim?: 
 export const unsqueeze: (x: Tensor, dim: number) => Tensor = op({
   name: 'unsqueeze',
   signature: 'input, dim',
+  samples: (t) => [
+    [t(3, 4), 0],
+    [t(3, 4), -1],
+    [t(), 0],
+  ],
   differentiable: true,
   forward: (x: Tensor, dim: number) => {
     const d = wrapDim(dim, x.ndim + 1)
@@ -252,6 +317,10 @@ export const unsqueeze: (x: Tensor, dim: number) => Tensor = op({
 export const asStrided: (x: Tensor, size: Sizes, stride: Sizes, storageOffset?: number) => Tensor = op({
   name: 'asStrided',
   signature: 'input, size, stride, storage_offset',
+  samples: (t) => [
+    [t(3, 4), [2, 2], [1, 4], 1],
+    [t(5), [3, 3], [1, 1]],
+  ],
   differentiable: true,
   forward: (x: Tensor, size: Sizes, stride: Sizes, storageOffset = x.offset) => {
     if (size.length !== stride.length) throw new RuntimeError('mismatch in length of strides and shape')
@@ -295,6 +364,11 @@ function separate(x: Tensor, dim: number, stride: number): boolean {
 export const narrow: (x: Tensor, dim: number, start: number, length: number) => Tensor = op({
   name: 'narrow',
   signature: 'input, dim, start, length',
+  samples: (t) => [
+    [t(3, 4), 1, 1, 2],
+    [t(3, 4), 0, -2, 2],
+    [t(3), 0, 3, 0],
+  ],
   differentiable: true,
   forward: (x: Tensor, dim: number, start: number, length: number) => {
     if (x.ndim === 0) throw new RuntimeError('narrow() cannot be applied to a 0-dim tensor.')
@@ -305,13 +379,14 @@ export const narrow: (x: Tensor, dim: number, start: number, length: number) => 
       throw new IndexError(`start out of range (expected to be in range of [${-n}, ${n}], but got ${start})`)
     }
     const first = start < 0 ? start + n : start
-    if (first + length > n) throw new RuntimeError(`start (${first}) + length (${length}) exceeds dimension size (${n}).`)
-    return slice(x, d, first, first + length, 1)
+    if (first + length > n)
+      throw new RuntimeError(`start (${first}) + length (${length}) exceeds dimension size (${n}).`)
+    return sliceDim(x, d, first, first + length, 1)
   },
 })
 
 /** Every `step`-th element from `start` up to `end` (exclusive) of dimension `dim`; bounds clamp as in Python. */
-export function slice(x: Tensor, dim: number, start: number | null, end: number | null, step: number): Tensor {
+export function sliceDim(x: Tensor, dim: number, start: number | null, end: number | null, step: number): Tensor {
   if (step <= 0) throw new RuntimeError('slice step must be positive')
   const n = x.sizes[dim]
   const clampTo = (v: number): number => Math.min(Math.max(v < 0 ? v + n : v, 0), n)
@@ -324,7 +399,7 @@ export function slice(x: Tensor, dim: number, start: number | null, end: number 
   const whole = x.sizes
   return viewOf(x, sizes, strides, x.offset + first * x.strides[dim], 'SliceBackward0', (g) => {
     const out = g.newZeros(whole)
-    slice(out, dim, first, last, step).copy_(g)
+    sliceDim(out, dim, first, last, step).copy_(g)
     return [out]
   })
 }
@@ -333,12 +408,17 @@ export function slice(x: Tensor, dim: number, start: number | null, end: number 
 export const select: (x: Tensor, dim: number, index: number) => Tensor = op({
   name: 'select',
   signature: 'input, dim, index',
+  samples: (t) => [
+    [t(3, 4), 0, 1],
+    [t(3, 4), 1, -1],
+  ],
   differentiable: true,
   forward: (x: Tensor, dim: number, index: number) => {
     if (x.ndim === 0) throw new IndexError('select() cannot be applied to a 0-dim tensor.')
     const d = wrapDim(dim, x.ndim)
     const n = x.sizes[d]
-    if (index < -n || index >= n) throw new IndexError(`index ${index} is out of bounds for dimension ${d} with size ${n}`)
+    if (index < -n || index >= n)
+      throw new IndexError(`index ${index} is out of bounds for dimension ${d} with size ${n}`)
     const at = index < 0 ? index + n : index
     const drop = (list: Sizes): number[] => list.filter((_, i) => i !== d)
     const whole = x.sizes
@@ -354,6 +434,7 @@ export const select: (x: Tensor, dim: number, index: number) => Tensor = op({
 export const unbind: (x: Tensor, ...args: Args<[dim?: number], { dim?: number }>) => Tensor[] = op({
   name: 'unbind',
   signature: 'input, dim',
+  samples: (t) => [[t(3, 4)], [t(3, 4), 1]],
   differentiable: true,
   forward: (x: Tensor, dim = 0) => {
     const d = wrapDim(dim, x.ndim)
@@ -363,17 +444,26 @@ export const unbind: (x: Tensor, ...args: Args<[dim?: number], { dim?: number }>
 })
 
 /** Pieces of `splitSize` along `dim` (the last may be smaller), or of the sizes listed. */
-export const split: (x: Tensor, splitSize: number | Sizes, ...args: Args<[dim?: number], { dim?: number }>) => Tensor[] = op({
+export const split: (
+  x: Tensor,
+  splitSize: number | Sizes,
+  ...args: Args<[dim?: number], { dim?: number }>
+) => Tensor[] = op({
   name: 'split',
   signature: 'input, split_size, dim',
+  samples: (t) => [
+    [t(5, 2), 2],
+    [t(2, 5), [1, 4], 1],
+  ],
   differentiable: true,
   forward: (x: Tensor, splitSize: number | Sizes, dim = 0) => {
     const d = wrapDim(dim, x.ndim)
     const n = x.sizes[d]
     if (typeof splitSize === 'number') {
-      if (splitSize < 0 || (splitSize === 0 && n > 0)) throw new RuntimeError(`split expects split_size be non-negative, but got split_size=${splitSize}`)
+      if (splitSize < 0 || (splitSize === 0 && n > 0))
+        throw new RuntimeError(`split expects split_size be non-negative, but got split_size=${splitSize}`)
       const pieces = Math.max(Math.ceil(n / Math.max(splitSize, 1)), 1)
-      return Array.from({ length: pieces }, (_, i) => slice(x, d, i * splitSize, Math.min((i + 1) * splitSize, n), 1))
+      return Array.from({ length: pieces }, (_, i) => sliceDim(x, d, i * splitSize, Math.min((i + 1) * splitSize, n), 1))
     }
     const total = splitSize.reduce((a, b) => a + b, 0)
     if (total !== n) {
@@ -382,7 +472,7 @@ export const split: (x: Tensor, splitSize: number | Sizes, ...args: Args<[dim?: 
       )
     }
     let at = 0
-    return splitSize.map((size) => slice(x, d, at, (at += size), 1))
+    return splitSize.map((size) => sliceDim(x, d, at, (at += size), 1))
   },
 })
 
@@ -390,20 +480,28 @@ export const split: (x: Tensor, splitSize: number | Sizes, ...args: Args<[dim?: 
 export const chunk: (x: Tensor, chunks: number, ...args: Args<[dim?: number], { dim?: number }>) => Tensor[] = op({
   name: 'chunk',
   signature: 'input, chunks, dim',
+  samples: (t) => [
+    [t(5, 2), 2],
+    [t(2, 5), 3, 1],
+  ],
   differentiable: true,
   forward: (x: Tensor, chunks: number, dim = 0) => {
     if (!(chunks > 0)) throw new RuntimeError(`chunk expects \`chunks\` to be greater than 0, got: ${chunks}`)
     const d = wrapDim(dim, x.ndim)
     const size = Math.ceil(x.sizes[d] / chunks)
-    if (size === 0) return Array.from({ length: chunks }, () => slice(x, d, 0, 0, 1))
+    if (size === 0) return Array.from({ length: chunks }, () => sliceDim(x, d, 0, 0, 1))
     return split(x, size, d)
   },
 })
 
 /** The diagonal of dimensions dim1 and dim2, `offset` above the main one, as the last dimension. */
-export const diagonal: (x: Tensor, ...args: Args<[offset?: number, dim1?: number, dim2?: number], { offset?: number; dim1?: number; dim2?: number }>) => Tensor = op({
+export const diagonal: (
+  x: Tensor,
+  ...args: Args<[offset?: number, dim1?: number, dim2?: number], { offset?: number; dim1?: number; dim2?: number }>
+) => Tensor = op({
   name: 'diagonal',
   signature: 'input, offset, dim1, dim2',
+  samples: (t) => [[t(3, 4)], [t(3, 4), 1], [t(2, 3, 3), -1, 1, 2]],
   differentiable: true,
   forward: (x: Tensor, offset = 0, dim1 = 0, dim2 = 1) => {
     const a = wrapDim(dim1, x.ndim)
@@ -428,6 +526,7 @@ export const diagonal: (x: Tensor, ...args: Args<[offset?: number, dim1?: number
 export const clone: (x: Tensor) => Tensor = op({
   name: 'clone',
   signature: 'input, *, memory_format',
+  samples: (t) => [[t(3, 4)], [t(3, 4).t()], [t()]],
   differentiable: true,
   forward: (x: Tensor) => {
     const out = emptyLike(x)
@@ -440,6 +539,7 @@ export const clone: (x: Tensor) => Tensor = op({
 export const contiguous: (x: Tensor) => Tensor = op({
   name: 'contiguous',
   signature: 'input, *, memory_format',
+  samples: (t) => [[t(3, 4).t()], [t(3, 4)]],
   differentiable: true,
   forward: (x: Tensor) => (x.contiguousLayout ? x : clone(x)),
 })
@@ -476,7 +576,11 @@ export const to: (x: Tensor, ...args: (DType | Tensor | string | object | boolea
       else if (arg instanceof Tensor) dtype = arg.dtype
     }
     const device = given[5] ?? given.slice(0, 4).find((a) => typeof a === 'string')
-    if (device !== undefined && String(device) !== 'cpu' && String((device as { type?: string }).type ?? device) !== 'cpu') {
+    if (
+      device !== undefined &&
+      String(device) !== 'cpu' &&
+      String((device as { type?: string }).type ?? device) !== 'cpu'
+    ) {
       throw new RuntimeError(`to(): there is no device '${String(device)}' here; tensors live on 'cpu'`)
     }
     if (dtype === x.dtype) return given[6] === true ? clone(x) : x
@@ -519,4 +623,3 @@ export function newEmptyStrided(x: Tensor, sizes: Sizes, strides: Sizes): Tensor
 export function newEmpty(x: Tensor, sizes: Sizes, options: { dtype?: DType } = {}): Tensor {
   return empty(sizes, options.dtype ?? x.dtype)
 }
-

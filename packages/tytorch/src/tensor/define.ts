@@ -1,9 +1,18 @@
 // Op records: what an op states about itself, and the families that turn a record into a function, a method, an
 // in-place method, kernels and a gradient. Adding an op is writing one record in ops/.
 import type { Scalar } from '../backend/device.ts'
-import { bool, canCast, type DType, dtypes, getDefaultDtype, type Operand, resultType, scalarKind } from '../base/dtype.ts'
+import {
+  bool,
+  canCast,
+  type DType,
+  dtypes,
+  getDefaultDtype,
+  type Operand,
+  resultType,
+  scalarKind,
+} from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
-import { broadcastSizes, numelOf, sameSizes, type Sizes } from '../base/shape.ts'
+import { broadcastSizes, numelOf, type Sizes, sameSizes } from '../base/shape.ts'
 import { constant, type Expr, k, load, scalar } from '../ir/expr.ts'
 import { type Arg, mapKernel } from '../ir/kernel.ts'
 import { isGradEnabled } from './mode.ts'
@@ -18,7 +27,9 @@ export type TensorLike = Tensor | Num
 
 /** Arguments as PyTorch takes them: by position, or by name in one trailing options object, or some of each. */
 export type Args<P extends unknown[], O> = P | Mixed<Required<P>, O>
-type Mixed<P extends unknown[], O> = [options: O] | (P extends [infer A, ...infer R] ? [first: A, ...rest: Mixed<R, O>] : never)
+type Mixed<P extends unknown[], O> =
+  | [options: O]
+  | (P extends [infer A, ...infer R] ? [first: A, ...rest: Mixed<R, O>] : never)
 
 /** The gradient of a family's record may need these, by letter. */
 type Saves = string
@@ -31,6 +42,12 @@ export interface Domain {
   readonly kinks?: boolean
 }
 
+/** Makes a random float64 tensor of the sizes given, within the record's domain, that requires a gradient. */
+export type Sampler = (...sizes: number[]) => Tensor
+
+/** Argument lists with which the tests call an op. */
+export type Samples = (t: Sampler) => readonly (readonly unknown[])[]
+
 /** What every record tells the tests, the docs and the parity runner. */
 export interface OpInfo {
   readonly name: string
@@ -41,6 +58,7 @@ export interface OpInfo {
   readonly signature: string
   readonly differentiable: boolean
   readonly domain: Domain
+  readonly samples: Samples
   // biome-ignore lint/suspicious/noExplicitAny: the registry holds ops of every signature
   readonly fn: (...args: any[]) => any
   // biome-ignore lint/suspicious/noExplicitAny: as above
@@ -69,7 +87,9 @@ export function inPlaceOf(fn: Binary): (x: Tensor, y: TensorLike) => Tensor {
 /** `out` of an op: checks the dtype, takes the result's shape and values. */
 export function writeOut(name: string, result: Tensor, out: Tensor): Tensor {
   if (isGradEnabled() && (requiresGrad(out) || requiresGrad(result))) {
-    throw new RuntimeError(`${name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.`)
+    throw new RuntimeError(
+      `${name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.`,
+    )
   }
   checkCast(result.dtype, out.dtype)
   if (!sameSizes(out.sizes, result.sizes)) resize(out, result.sizes)
@@ -89,7 +109,8 @@ function resize(out: Tensor, sizes: Sizes): void {
 
 /** Throws PyTorch's error if a result of dtype `from` can't be stored as `to`. */
 export function checkCast(from: DType, to: DType): void {
-  if (!canCast(from, to)) throw new RuntimeError(`result type ${from.title} can't be cast to the desired output type ${to.title}`)
+  if (!canCast(from, to))
+    throw new RuntimeError(`result type ${from.title} can't be cast to the desired output type ${to.title}`)
 }
 
 /** Gradient names as PyTorch shows them: `logSoftmax` gives `LogSoftmaxBackward0`. */
@@ -159,7 +180,9 @@ export function unary(r: UnaryRecord): Unary {
   const prepare = (dtype: DType): Prepared => {
     const { compute, out } = ruleDtype(r.dtype, dtype)
     const value = r.expr(k.cast(load(0, dtype.compute), compute.compute))
-    const made = new Prepared(mapKernel(r.name, [readArg(dtype), writeArg(out)], [], [{ arg: 1, value: k.cast(value, out.compute) }]))
+    const made = new Prepared(
+      mapKernel(r.name, [readArg(dtype), writeArg(out)], [], [{ arg: 1, value: k.cast(value, out.compute) }]),
+    )
     if (getDefaultDtype() === dtypes[0]) {
       prepared[dtype.index] = made
       outs[dtype.index] = out
@@ -209,6 +232,7 @@ export function unary(r: UnaryRecord): Unary {
     signature: 'input, *, out',
     differentiable: grad !== undefined,
     domain: r.domain ?? {},
+    samples: (t) => [[t(3, 4)], [t()], [t(0, 3)], [t(4, 3).t()]],
     fn,
     ...(r.noInPlace ? {} : { inPlace }),
   })
@@ -273,7 +297,8 @@ export function binary(r: BinaryRecord): Binary {
     const { compute, out } = ruleDtype(r.dtype, common)
     const args: Arg[] = []
     const operand = (dtype: DType | null): Expr => {
-      if (!dtype) return compute.compute === 'bool' ? k.ne(scalar(0, 'i32'), constant(0, 'i32')) : scalar(0, compute.compute)
+      if (!dtype)
+        return compute.compute === 'bool' ? k.ne(scalar(0, 'i32'), constant(0, 'i32')) : scalar(0, compute.compute)
       args.push(readArg(dtype))
       return k.cast(load(args.length - 1, dtype.compute), compute.compute)
     }
@@ -307,7 +332,8 @@ export function binary(r: BinaryRecord): Binary {
     if (!wantsX && !wantsY) return out
     const letters = (wantsX ? savesX : '') + (wantsY ? savesY : '')
     const saved: Tensor[] = []
-    const keep = (letter: string, t: TensorLike): number => (t instanceof Tensor && letters.includes(letter) ? saved.push(t) - 1 : -1)
+    const keep = (letter: string, t: TensorLike): number =>
+      t instanceof Tensor && letters.includes(letter) ? saved.push(t) - 1 : -1
     const ix = keep('x', from ?? x)
     const iy = keep('y', y)
     const io = keep('o', out)
@@ -317,8 +343,8 @@ export function binary(r: BinaryRecord): Binary {
     const xLike = x instanceof Tensor ? shapeOf(x) : null
     const yLike = y instanceof Tensor ? shapeOf(y) : null
     return record(out, node, inputs, saved, (g, s, needs) => {
-      const xs = ix >= 0 ? s[ix] : (x instanceof Tensor ? g : x)
-      const ys = iy >= 0 ? s[iy] : (y instanceof Tensor ? g : y)
+      const xs = ix >= 0 ? s[ix] : x instanceof Tensor ? g : x
+      const ys = iy >= 0 ? s[iy] : y instanceof Tensor ? g : y
       const o = io >= 0 ? s[io] : g
       const result: (Tensor | null)[] = []
       if (xLike) result.push(needs[0] && grad[0] ? reduceLike(grad[0](g, xs, ys, o), xLike) : null)
@@ -347,7 +373,8 @@ export function binary(r: BinaryRecord): Binary {
       const { p, value } = withScalar(y, x, false)
       out = emptyLike(y, p.kernel.args[1].dtype)
       runMap(p, y.sizes, [y, out], [value])
-    } else throw new TypeError(`${r.name}(): at least one of the operands must be a Tensor, got ${typeof x} and ${typeof y}`)
+    } else
+      throw new TypeError(`${r.name}(): at least one of the operands must be a Tensor, got ${typeof x} and ${typeof y}`)
     if (options?.out) return writeOut(r.name, out, options.out)
     return grad ? track(x, y, out, null) : out
   }
@@ -362,7 +389,8 @@ export function binary(r: BinaryRecord): Binary {
         `output with shape [${x.sizes.join(', ')}] doesn't match the broadcast shape [${broadcastSizes(x.sizes, y.sizes).join(', ')}]`,
       )
     }
-    const recorded = grad !== undefined && isGradEnabled() && (requiresGrad(x) || (y instanceof Tensor && requiresGrad(y)))
+    const recorded =
+      grad !== undefined && isGradEnabled() && (requiresGrad(x) || (y instanceof Tensor && requiresGrad(y)))
     const source = recorded ? snapshot(x) : x
     const needsOld = recorded && (savesX + savesY).includes('x')
     const before = needsOld ? x.clone().detach() : null
@@ -384,6 +412,15 @@ export function binary(r: BinaryRecord): Binary {
     signature: 'input, other, *, out',
     differentiable: grad !== undefined,
     domain: r.domain ?? {},
+    samples: (t) => [
+      [t(3, 4), t(3, 4)],
+      [t(2, 1, 3), t(4, 1)],
+      [t(3), 1.5],
+      [1.5, t(3)],
+      [t(), t(2, 3)],
+      [t(0, 3), t(1, 3)],
+      [t(4, 3).t(), t(3, 4)],
+    ],
     fn,
     ...(r.noInPlace ? {} : { inPlace }),
   })
@@ -413,15 +450,19 @@ export function overlaps(x: Tensor, y: Tensor): boolean {
 }
 
 /** A parsed signature. */
-interface Signature {
+export interface Signature {
   readonly names: readonly string[]
   readonly positional: number
 }
 
-function parse(signature: string): Signature {
+/** The parameters that a signature names. */
+export function parse(signature: string): Signature {
   const names: string[] = []
   let positional = -1
-  for (const part of signature.split(',').map((s) => s.trim()).filter(Boolean)) {
+  for (const part of signature
+    .split(',')
+    .map((s) => s.trim())
+    .filter(Boolean)) {
     if (part === '*') positional = names.length
     else names.push(part.replace(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase()))
   }
@@ -436,7 +477,7 @@ function isOptions(x: unknown): x is Record<string, unknown> {
 }
 
 /** Arguments in the signature's order, from positional ones and a trailing options object. */
-function bind(name: string, s: Signature, given: unknown[]): unknown[] {
+export function bind(name: string, s: Signature, given: unknown[]): unknown[] {
   let n = given.length
   while (n > 0 && given[n - 1] === undefined) n--
   const options = n > 0 && isOptions(given[n - 1]) ? (given[--n] as Record<string, unknown>) : null
@@ -445,7 +486,8 @@ function bind(name: string, s: Signature, given: unknown[]): unknown[] {
   if (!options) return bound
   for (const key of Object.keys(options)) {
     const at = s.names.indexOf(key)
-    if (at < 0) throw new TypeError(`${name}() got an unexpected keyword argument '${key}' (it takes ${s.names.join(', ')})`)
+    if (at < 0)
+      throw new TypeError(`${name}() got an unexpected keyword argument '${key}' (it takes ${s.names.join(', ')})`)
     if (options[key] === undefined) continue
     if (at < n) throw new TypeError(`${name}() got multiple values for argument '${key}'`)
     bound[at] = options[key]
@@ -460,6 +502,8 @@ export interface OpRecordOf<F> {
   readonly signature: string
   readonly differentiable?: boolean
   readonly domain?: Domain
+  /** Calls for the test matrix; one of a [3, 4] tensor if absent. */
+  readonly samples?: Samples
   readonly forward: F
   /** The same op in place on its first argument, where PyTorch has it. */
   readonly inPlace?: F
@@ -492,6 +536,7 @@ export function op<F extends (...args: any[]) => unknown>(r: OpRecordOf<(...args
     signature: r.signature,
     differentiable: r.differentiable ?? false,
     domain: r.domain ?? {},
+    samples: r.samples ?? ((t) => [[t(3, 4)]]),
     fn,
     ...(inPlace ? { inPlace } : {}),
   })
@@ -502,7 +547,8 @@ export function op<F extends (...args: any[]) => unknown>(r: OpRecordOf<(...args
 export function sizesOf(name: string, given: readonly unknown[]): Sizes {
   const list = given.length === 1 && Array.isArray(given[0]) ? (given[0] as unknown[]) : given
   for (const n of list) {
-    if (typeof n !== 'number' || !Number.isInteger(n)) throw new TypeError(`${name}(): sizes must be integers, got ${String(n)}`)
+    if (typeof n !== 'number' || !Number.isInteger(n))
+      throw new TypeError(`${name}(): sizes must be integers, got ${String(n)}`)
   }
   return [...(list as number[])]
 }
@@ -510,7 +556,8 @@ export function sizesOf(name: string, given: readonly unknown[]): Sizes {
 /** Throws RuntimeError for a negative size. */
 export function checkSizes(name: string, sizes: Sizes): Sizes {
   const bad = sizes.find((n) => n < 0)
-  if (bad !== undefined) throw new RuntimeError(`${name}(): Trying to create tensor with negative dimension ${bad}: [${sizes.join(', ')}]`)
+  if (bad !== undefined)
+    throw new RuntimeError(`${name}(): Trying to create tensor with negative dimension ${bad}: [${sizes.join(', ')}]`)
   numelOf(sizes)
   return sizes
 }

@@ -284,7 +284,8 @@ function accumulate(x: Tensor, g: Tensor, createGraph: boolean): void {
   const there = leaf.grad
   if (!there) {
     const { storage } = g
-    const sole = storage.temporary && storage.holds === 1 && g.contiguousLayout && g.count * g.dtype.itemsize === storage.bytes
+    const sole =
+      storage.temporary && storage.holds === 1 && g.contiguousLayout && g.count * g.dtype.itemsize === storage.bytes
     leaf.grad = keep(createGraph || sole ? g : g.clone())
     if (!createGraph) leaf.grad.node = null
   } else if (createGraph) leaf.grad = keep(there.add(g))

@@ -45,7 +45,7 @@ interface FunctionClass<A extends AnyArgs, R extends Output> {
  * `apply`. Backward answers one gradient per argument of forward (null or undefined where there is none).
  */
 // biome-ignore lint/complexity/noStaticOnlyClass: PyTorch's API
-export class Function {
+export class AutogradFunction {
   /** Runs forward without recording its inside, and records the function itself. */
   static apply<A extends AnyArgs, R extends Output>(this: FunctionClass<A, R>, ...args: A): R {
     const ctx = new FunctionContext()
@@ -60,13 +60,17 @@ export class Function {
     const backward = (grads: readonly (Tensor | null)[]): (Tensor | null)[] => {
       const filled = grads.map((g, i) => g ?? outs[i].zerosLike())
       const answer = this.backward(ctx, ...filled)
-      const list = Array.isArray(answer) ? (answer as (Tensor | null | undefined)[]) : [answer as Tensor | null | undefined]
+      const list = Array.isArray(answer)
+        ? (answer as (Tensor | null | undefined)[])
+        : [answer as Tensor | null | undefined]
       if (list.length < args.length && list.length !== tensors.length) {
         throw new Error(
           `function ${this.name}Backward returned an incorrect number of gradients (expected ${args.length}, got ${list.length})`,
         )
       }
-      return list.length === args.length ? positions.map((i) => list[i] ?? null) : tensors.map((_, i) => list[i] ?? null)
+      return list.length === args.length
+        ? positions.map((i) => list[i] ?? null)
+        : tensors.map((_, i) => list[i] ?? null)
     }
     // An input returned as it is needs a handle of its own, or it would become its own history.
     const fresh = outs.map((o) => (tensors.includes(o) ? o.viewAs(o).detach() : o))

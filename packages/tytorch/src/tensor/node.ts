@@ -10,7 +10,11 @@ export type Gradients = (Tensor | null)[]
  * Goes backwards through one operation: from the gradients of its outputs (null for an output nobody used) to those
  * of its inputs, in tensor ops. `saved` are the tensors given at recording, `needs[i]` says whether input i wants one.
  */
-export type Backward = (grads: readonly (Tensor | null)[], saved: readonly Tensor[], needs: readonly boolean[]) => Gradients
+export type Backward = (
+  grads: readonly (Tensor | null)[],
+  saved: readonly Tensor[],
+  needs: readonly boolean[],
+) => Gradients
 
 /** As `Backward` for the common case of one output. */
 export type BackwardOne = (g: Tensor, saved: readonly Tensor[], needs: readonly boolean[]) => Gradients
@@ -175,8 +179,15 @@ export function records(x: Tensor): boolean {
  * Makes `out` the result of a recorded operation on `inputs`, if grad mode is on and one of them requires a gradient.
  * `saved` may hold `out` itself.
  */
-export function record(out: Tensor, name: string, inputs: readonly Tensor[], saved: readonly Tensor[], backward: BackwardOne): Tensor {
-  if (isGradEnabled() && out.dtype.kind === 'float') link([out], name, inputs, saved, (grads, s, needs) => backward(grads[0] as Tensor, s, needs))
+export function record(
+  out: Tensor,
+  name: string,
+  inputs: readonly Tensor[],
+  saved: readonly Tensor[],
+  backward: BackwardOne,
+): Tensor {
+  if (isGradEnabled() && out.dtype.kind === 'float')
+    link([out], name, inputs, saved, (grads, s, needs) => backward(grads[0] as Tensor, s, needs))
   return out
 }
 

@@ -1,12 +1,12 @@
 // Reductions over any dimensions: which rows a kernel has to walk, and the shape of what comes out.
 import type { Scalar } from '../backend/device.ts'
 import type { DType } from '../base/dtype.ts'
-import { numelOf, type Sizes, wrapDims } from '../base/shape.ts'
+import { contiguousStrides, numelOf, type Sizes, wrapDims } from '../base/shape.ts'
 import { acc, type Expr, k, load, other, result } from '../ir/expr.ts'
 import type { Kernel } from '../ir/kernel.ts'
 import { copyValues } from './define.ts'
-import { runRows } from './run.ts'
-import { alias, empty, emptyLike, Tensor } from './tensor.ts'
+import { runPlainRows, runRows } from './run.ts'
+import { alias, empty, emptyLike, type Tensor } from './tensor.ts'
 
 /** Dimensions a reduction is asked for: one, several, or all for null. */
 export type Dim = number | readonly number[] | null
@@ -21,24 +21,43 @@ export interface Fold {
 }
 
 /** A kernel that folds rows of `from` into one element of each of `to`. */
-export function reduceKernel(name: string, from: DType, to: readonly DType[], scalars: Kernel['scalars'], fold: Fold): Kernel {
+export function reduceKernel(
+  name: string,
+  from: DType,
+  to: readonly DType[],
+  scalars: Kernel['scalars'],
+  fold: Fold,
+): Kernel {
   const accs = fold.init.map((e, i) => acc(i, e.type))
   const others = fold.init.map((e, i) => other(i, e.type))
   const results = fold.init.map((e, i) => result(0, i, e.type))
   const finished = fold.finish(results)
   return {
     name,
-    args: [{ dtype: from, mode: 'read', per: 'element' }, ...to.map((dtype) => ({ dtype, mode: 'write', per: 'row' }) as const)],
+    args: [
+      { dtype: from, mode: 'read', per: 'element' },
+      ...to.map((dtype) => ({ dtype, mode: 'write', per: 'row' }) as const),
+    ],
     scalars,
     passes: [
-      { kind: 'reduce', init: fold.init, step: fold.step(accs, load(0, from.compute)), merge: fold.merge(accs, others) },
+      {
+        kind: 'reduce',
+        init: fold.init,
+        step: fold.step(accs, load(0, from.compute)),
+        merge: fold.merge(accs, others),
+      },
     ],
     rowStores: to.map((dtype, i) => ({ arg: i + 1, value: k.cast(finished[i], dtype.compute) })),
   }
 }
 
 /** A fold with one accumulator and an associative operation. */
-export function simpleFold(init: Expr, combine: (a: Expr, b: Expr) => Expr, prepare: (x: Expr) => Expr = (x) => x, finish: (x: Expr) => Expr = (x) => x): Fold {
+export function simpleFold(
+  init: Expr,
+  combine: (a: Expr, b: Expr) => Expr,
+  prepare: (x: Expr) => Expr = (x) => x,
+  finish: (x: Expr) => Expr = (x) => x,
+): Fold {
   return {
     init: [init],
     step: ([a], x) => [combine(a, prepare(x))],
@@ -53,50 +72,57 @@ export function reducedSizes(sizes: Sizes, dims: readonly number[], keepdim: boo
 }
 
 /** Runs a fold kernel over `dim` of `x`; the outputs have the kernel's row dtypes. */
-export function reduce(x: Tensor, dim: Dim | undefined, keepdim: boolean, kernel: Kernel, scalars: readonly Scalar[] = []): Tensor[] {
+export function reduce(
+  x: Tensor,
+  dim: Dim | undefined,
+  keepdim: boolean,
+  kernel: Kernel,
+  scalars: readonly Scalar[] = [],
+): Tensor[] {
   const dims = wrapDims(dim, x.sizes.length)
-  const kept = reducedSizes(x.sizes, dims, true)
-  const outs = kernel.args.slice(1).map((a) => empty(kept, a.dtype))
-  const { source, row, walked } = rowsOf(x, dims)
-  const views = outs.map((o) => alias(o, walked.sizes, walked.strides(o), 0))
-  runRows(kernel, source.sizes, row, [source, ...views], scalars)
-  if (keepdim) return outs
-  const final = reducedSizes(x.sizes, dims, false)
-  return outs.map((o) => new Tensor(o.storage, final, contiguousOf(final), 0, o.dtype, o.count, true))
-}
-
-function contiguousOf(sizes: Sizes): number[] {
-  const strides = new Array<number>(sizes.length)
-  let step = 1
-  for (let i = sizes.length - 1; i >= 0; i--) {
-    strides[i] = step
-    step *= Math.max(sizes[i], 1)
+  const final = reducedSizes(x.sizes, dims, keepdim)
+  const outs: Tensor[] = []
+  for (let i = 1; i < kernel.args.length; i++) outs.push(empty(final, kernel.args[i].dtype))
+  if (outs[0].count === 0) return outs
+  const adjacent = dims.every((d, i) => i === 0 || d === dims[i - 1] + 1)
+  if (x.contiguousLayout && adjacent) {
+    const first = dims[0] ?? 0
+    const n = numelOf(dims.map((d) => x.sizes[d]))
+    const inner = numelOf(x.sizes.slice(first + dims.length))
+    runPlainRows(kernel, numelOf(x.sizes.slice(0, first)), inner, n, [x, ...outs], scalars)
+    return outs
   }
-  return strides
+  const { source, row, kept } = rowsOf(x, dims)
+  const sizes = [...kept, 1]
+  runRows(
+    kernel,
+    source.sizes,
+    row,
+    [source, ...outs.map((o) => alias(o, sizes, contiguousStrides(sizes), 0))],
+    scalars,
+  )
+  return outs
 }
 
 interface Rows {
-  /** `x` seen so that all reduced dimensions are the one called `row`. */
+  /** `x` seen so that all reduced dimensions are the one called `row`, the last. */
   readonly source: Tensor
   readonly row: number
-  /** How an output with size 1 in place of the reduced dimensions is seen in the source's shape. */
-  readonly walked: { readonly sizes: number[]; strides(out: Tensor): number[] }
+  /** The sizes of the other dimensions. */
+  readonly kept: readonly number[]
 }
 
 /** Joins the reduced dimensions into one, by a view where their strides allow it, else by a copy. */
 function rowsOf(x: Tensor, dims: readonly number[]): Rows {
-  const kept = x.sizes.map((_, i) => i).filter((i) => !dims.includes(i))
-  const n = numelOf(dims.map((d) => x.sizes[d]))
-  const walked = {
-    sizes: [...kept.map((i) => x.sizes[i]), 1],
-    strides: (out: Tensor): number[] => [...kept.map((i) => out.strides[i]), 0],
-  }
+  const others = x.sizes.map((_, i) => i).filter((i) => !dims.includes(i))
+  const kept = others.map((i) => x.sizes[i])
+  const sizes = [...kept, numelOf(dims.map((d) => x.sizes[d]))]
   const stride = joinedStride(x, dims)
   if (stride !== null) {
-    const source = alias(x, [...kept.map((i) => x.sizes[i]), n], [...kept.map((i) => x.strides[i]), stride], x.offset)
-    return { source, row: kept.length, walked }
+    const source = alias(x, sizes, [...others.map((i) => x.strides[i]), stride], x.offset)
+    return { source, row: kept.length, kept }
   }
-  const order = [...kept, ...dims]
+  const order = [...others, ...[...dims].sort((a, b) => a - b)]
   const permuted = alias(
     x,
     order.map((i) => x.sizes[i]),
@@ -105,8 +131,7 @@ function rowsOf(x: Tensor, dims: readonly number[]): Rows {
   )
   const copy = emptyLike(permuted)
   copyValues(permuted, copy)
-  const sizes = [...kept.map((i) => x.sizes[i]), n]
-  return { source: alias(copy, sizes, contiguousOf(sizes), 0), row: kept.length, walked }
+  return { source: alias(copy, sizes, contiguousStrides(sizes), 0), row: kept.length, kept }
 }
 
 /** The stride with which the dims can be walked as one, in row-major order, or null. */

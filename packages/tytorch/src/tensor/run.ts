@@ -1,7 +1,7 @@
 // Running kernels on tensors: broadcast, collapse dimensions, pick the flat or the strided form, and launch.
 // Everything that computes goes through the current device here.
 import type { Device, Extent, FlatKernel, Scalar } from '../backend/device.ts'
-import { broadcastSizes, expandStrides, sameSizes, type Sizes } from '../base/shape.ts'
+import { broadcastSizes, expandStrides, type Sizes, sameSizes } from '../base/shape.ts'
 import type { Kernel } from '../ir/kernel.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -59,7 +59,12 @@ export class Prepared {
  * Runs an element-wise kernel over `operands` (inputs, then outputs; every output has the common shape `sizes`).
  * Allocate outputs before the call: pointers are read here, after the last allocation.
  */
-export function runMap(prepared: Prepared, sizes: Sizes, operands: readonly Tensor[], scalars: readonly Scalar[] = []): void {
+export function runMap(
+  prepared: Prepared,
+  sizes: Sizes,
+  operands: readonly Tensor[],
+  scalars: readonly Scalar[] = [],
+): void {
   let n = 1
   for (let i = 0; i < sizes.length; i++) n *= sizes[i]
   if (n === 0) return
@@ -125,7 +130,8 @@ function launchOver(
   scalars: readonly Scalar[],
 ): void {
   const rank = dims.length
-  const at = (list: readonly number[], back: number, absent: number): number => (back <= rank ? list[rank - back] : absent)
+  const at = (list: readonly number[], back: number, absent: number): number =>
+    back <= rank ? list[rank - back] : absent
   const extent: Extent = [at(dims, 3, 1), at(dims, 2, 1), at(dims, 1, 1)]
   const inner = strides.map((s) => [at(s, 3, 0), at(s, 2, 0), at(s, 1, 0)] as const)
   const outer = Math.max(rank - 3, 0)
@@ -149,18 +155,58 @@ function launchOver(
  * Runs a row kernel: `sizes` is the shape walked, its dimension `dim` the row (or none for -1: rows of one element).
  * `operands` broadcast to `sizes`; those that are per row have size 1 at `dim`.
  */
-export function runRows(kernel: Kernel, sizes: Sizes, dim: number, operands: readonly Tensor[], scalars: readonly Scalar[] = []): void {
-  const strides = operands.map((t) => byteStrides(t, sizes))
+export function runRows(
+  kernel: Kernel,
+  sizes: Sizes,
+  dim: number,
+  operands: readonly Tensor[],
+  scalars: readonly Scalar[] = [],
+): void {
   const n = dim < 0 ? 1 : sizes[dim]
-  const rowSizes = sizes.filter((_, i) => i !== dim)
-  if (rowSizes.includes(0)) return
+  let outer = 1
+  for (let i = 0; i < dim; i++) outer *= sizes[i]
+  let inner = 1
+  for (let i = dim + 1; i < sizes.length; i++) inner *= sizes[i]
+  if (outer === 0 || inner === 0) return
+  if (operands.every((t, i) => isPlain(t, kernel.args[i].per === 'row', sizes, dim))) {
+    runPlainRows(kernel, outer, inner, n, operands, scalars)
+    return
+  }
+  const strides = operands.map((t) => byteStrides(t, sizes))
   const rows = collapse(
-    rowSizes,
+    sizes.filter((_, i) => i !== dim),
     strides.map((s) => s.filter((_, i) => i !== dim)),
   )
   const dims = [...rows.sizes, n]
   const all = rows.strides.map((s, i) => [...s, dim < 0 ? 0 : strides[i][dim]])
   launchOver(kernel, dims, all, operands, scalars)
+}
+
+/** True if a row kernel's operand is contiguous and not broadcast. */
+function isPlain(t: Tensor, perRow: boolean, sizes: Sizes, dim: number): boolean {
+  if (!t.contiguousLayout || t.sizes.length !== sizes.length) return false
+  for (let i = 0; i < sizes.length; i++) if (t.sizes[i] !== (perRow && i === dim ? 1 : sizes[i])) return false
+  return true
+}
+
+/** Runs a row kernel over contiguous operands seen as [outer, n, inner], those per row as [outer, inner]. */
+export function runPlainRows(
+  kernel: Kernel,
+  outer: number,
+  inner: number,
+  n: number,
+  operands: readonly Tensor[],
+  scalars: readonly Scalar[],
+): void {
+  const pointers = new Array<number>(operands.length)
+  const strides = new Array<readonly [number, number, number]>(operands.length)
+  for (let i = 0; i < operands.length; i++) {
+    const t = operands[i]
+    const bytes = t.dtype.itemsize
+    pointers[i] = t.pointer
+    strides[i] = kernel.args[i].per === 'row' ? [inner * bytes, bytes, 0] : [n * inner * bytes, bytes, inner * bytes]
+  }
+  device().launch(kernel, [outer, inner, n], pointers, strides, scalars)
 }
 
 /** The common shape of any number of operands. */

@@ -184,7 +184,7 @@ export function openArena(next: Storage[] | null): Storage[] | null {
 export function closeArena(storages: readonly Storage[], before: Storage[] | null): void {
   arena = before
   for (const s of storages) {
-    s.holds = 0
+    if (s.holds !== Number.POSITIVE_INFINITY) s.holds = 0
     s.temporary = before !== null
     if (s.pointer === 0) continue
     if (before) before.push(s)

@@ -4,10 +4,10 @@ import { memory } from '../backend/memory.ts'
 import { type DType, decode, getDefaultDtype, rawView } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { formatSize, formatTensor } from '../base/format.ts'
-import { contiguousStrides, isContiguous, numelOf, sameSizes, type Sizes, wrapDim } from '../base/shape.ts'
+import { contiguousStrides, isContiguous, numelOf, type Sizes, sameSizes, wrapDim } from '../base/shape.ts'
 import type { TensorMethods } from '../ops/methods.ts'
 import { AccumulateGrad, historyOf, leafOf, type Node, requiresGrad } from './node.ts'
-import { allocate, type Storage } from './storage.ts'
+import { allocate, release, type Storage } from './storage.ts'
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
@@ -113,7 +113,8 @@ export class Tensor {
   /** Byte address of the first element. Read it after the last allocation: an allocation may collect garbage. */
   get pointer(): number {
     const base = this.storage.pointer
-    if (base === 0) throw new RuntimeError('this tensor was freed; a tensor made inside torch.scope() must be returned from it')
+    if (base === 0)
+      throw new RuntimeError('this tensor was freed; a tensor made inside torch.scope() must be returned from it')
     return base + this.offset * this.dtype.itemsize
   }
 
@@ -203,7 +204,9 @@ export class Tensor {
   /** Takes over another tensor's memory, sizes and strides. Throws RuntimeError for another dtype. */
   set data(value: Tensor) {
     if (value.dtype !== this.dtype) {
-      throw new RuntimeError(`Attempted to call \`variable.set_data(tensor)\`, but \`variable\` and \`tensor\` have incompatible tensor type: ${this.dtype} and ${value.dtype}.`)
+      throw new RuntimeError(
+        `Attempted to call \`variable.set_data(tensor)\`, but \`variable\` and \`tensor\` have incompatible tensor type: ${this.dtype} and ${value.dtype}.`,
+      )
     }
     this.storage = value.storage
     this.sizes = value.sizes
@@ -248,6 +251,11 @@ export class Tensor {
     return this.toString()
   }
 
+  /** Frees the memory at once, for `using x = ...`; any later use of it, through views too, throws RuntimeError. */
+  [Symbol.dispose](): void {
+    release(this.storage)
+  }
+
   /** Rich display in notebooks. */
   [Symbol.for('Jupyter.display')](): Record<string, string> {
     return { 'text/plain': this.toString() }
@@ -276,7 +284,8 @@ export class Tensor {
 
   /** Raw elements of a contiguous tensor, as a typed array that shares its memory; it goes stale when memory grows. */
   raw(): ReturnType<typeof rawView> {
-    if (!this.contiguousLayout) throw new RuntimeError('only a contiguous tensor can be seen as one array; call contiguous() first')
+    if (!this.contiguousLayout)
+      throw new RuntimeError('only a contiguous tensor can be seen as one array; call contiguous() first')
     const at = this.pointer
     return rawView(this.dtype, memory.views.buffer, at, this.count)
   }

@@ -4,12 +4,14 @@ import { RuntimeError } from '../../base/errors.ts'
 import type { Kernel } from '../../ir/kernel.ts'
 import type { Device, Extent, FlatKernel, Scalar } from '../device.ts'
 import { memory, reserved } from '../memory.ts'
+import { scalarOffset } from './descriptor.ts'
 import { detect, type Host } from './features.ts'
 import { Layout } from './layout.ts'
-import { callsOf, emitFlat, nodesOf } from './loops.ts'
+import { callsOf, emitFlat, isDivision, type Kinds, nodesOf } from './loops.ts'
 import { createMatmul, type Matmul } from './matmul.ts'
-import { emitRows, layout } from './rows.ts'
+import { emitRows } from './rows.ts'
 import type { Access } from './storage.ts'
+import { emitTiles } from './tiles.ts'
 
 type Strides = readonly (readonly [number, number, number])[]
 
@@ -18,8 +20,10 @@ interface Compiled {
   readonly divides: boolean
   readonly layout: Layout
   readonly flats: Map<string, FlatKernel>
-  readonly runs: Map<number, (descriptor: number) => void>
+  readonly runs: Map<number, Run>
 }
+
+type Run = (descriptor: number) => void
 
 /** A device that runs kernels as WebAssembly SIMD on the CPU tensors' memory. */
 export function createWasmDevice(host: Host = detect()): Device {
@@ -57,16 +61,44 @@ export function createWasmDevice(host: Host = detect()): Device {
     strides: Strides,
     scalars: readonly Scalar[],
   ): void => {
-    const { layout, runs, divides } = compiled(kernel)
+    const found = compiled(kernel)
+    const { layout } = found
     if (!layout.plan(extent, strides)) return
+    const first = variant(kernel, found)
+    if (layout.axis !== 'tiles') {
+      describe(kernel, layout, pointers, 0, 0, scalars)
+      start(found, first)
+      return
+    }
+    const [elements, rows] = layout.extent
+    const [inner, whole] = [elements & ~3, rows & ~3]
+    const part = (run: Run, n: number, m: number, element: number, row: number): void => {
+      layout.extent[0] = n
+      layout.extent[1] = m
+      describe(kernel, layout, pointers, element, row, scalars)
+      start(found, run)
+    }
+    part(first, inner, whole, 0, 0)
+    if (inner === elements && whole === rows) return
+    layout.untile()
+    const rest = variant(kernel, found)
+    if (inner < elements) part(rest, elements - inner, rows, inner, 0)
+    if (whole < rows) part(rest, inner, rows - whole, 0, whole)
+  }
+
+  /** The compiled variant that a kernel's layout asks for. */
+  const variant = (kernel: Kernel, { layout, runs }: Compiled): Run => {
     let run = runs.get(layout.code)
     if (!run) {
-      run = instantiate(kernel, emitRows(kernel, layout.axis, layout.kinds(), host, memory)) as (at: number) => void
+      const kinds = layout.kinds()
+      const bytes =
+        layout.axis === 'tiles'
+          ? emitTiles(kernel, kinds, host, memory)
+          : emitRows(kernel, layout.axis, kinds as Kinds, host, memory)
+      run = instantiate<Run>(kernel, bytes)
       runs.set(layout.code, run)
     }
-    describe(kernel, layout, pointers, scalars)
-    if (divides) guarded(() => run(reserved.descriptor))
-    else run(reserved.descriptor)
+    return run
   }
 
   return {
@@ -81,13 +113,19 @@ export function createWasmDevice(host: Host = detect()): Device {
 }
 
 function prepare(kernel: Kernel): Compiled {
-  const integers = ['i32', 'i64']
-  const divides = nodesOf(kernel).some((e) => (e.op === 'div' || e.op === 'rem') && integers.includes(e.type))
+  const divides = nodesOf(kernel).some(isDivision)
   return { divides, layout: new Layout(kernel), flats: new Map(), runs: new Map() }
 }
 
-/** Writes the launch descriptor. */
-function describe(kernel: Kernel, plan: Layout, pointers: readonly number[], scalars: readonly Scalar[]): void {
+/** Writes the launch descriptor, for operands from `element` and `row` on. */
+function describe(
+  kernel: Kernel,
+  plan: Layout,
+  pointers: readonly number[],
+  element: number,
+  row: number,
+  scalars: readonly Scalar[],
+): void {
   const { i32, i64, f32, f64 } = memory.views
   let word = reserved.descriptor >> 2
   i32[word] = plan.extent[2]
@@ -95,14 +133,14 @@ function describe(kernel: Kernel, plan: Layout, pointers: readonly number[], sca
   i32[word + 2] = plan.extent[0]
   for (let i = 0; i < pointers.length; i++) {
     word += 4
-    i32[word] = pointers[i]
+    i32[word] = pointers[i] + element * plan.strides[0][i] + row * plan.strides[1][i]
     i32[word + 1] = plan.strides[2][i]
     i32[word + 2] = plan.strides[1][i]
     i32[word + 3] = plan.strides[0][i]
   }
   for (let i = 0; i < kernel.scalars.length; i++) {
     const type = kernel.scalars[i]
-    const at = reserved.descriptor + layout.scalar(kernel, i)
+    const at = reserved.descriptor + scalarOffset(kernel, i)
     if (type === 'i64') i64[at >> 3] = BigInt(scalars[i])
     else if (type === 'f64') f64[at >> 3] = Number(scalars[i])
     else if (type === 'f32') f32[at >> 2] = Number(scalars[i])
@@ -126,6 +164,11 @@ function instantiate<F>(kernel: Kernel, bytes: Uint8Array<ArrayBuffer>): F {
   for (const name of callsOf(kernel)) host[name] = Math[name as 'exp']
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory: memory.wasm }, host })
   return instance.exports.run as F
+}
+
+function start({ divides }: Compiled, run: Run): void {
+  if (divides) guarded(() => run(reserved.descriptor))
+  else run(reserved.descriptor)
 }
 
 /** Integer division by zero traps; PyTorch's error is a RuntimeError. */

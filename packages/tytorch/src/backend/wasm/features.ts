@@ -30,7 +30,7 @@ export function detect(): Host {
   const relaxed = env.TYTORCH_RELAXED_SIMD !== '0' && WebAssembly.validate(probe(true))
   const flags = env.TYTORCH_REVECTORIZE === '0' ? null : flagSetter(process)
   flags?.(`--${REVECTORIZE}`)
-  const revectorize = flags !== null && trustworthy(relaxed, flags)
+  const revectorize = flags !== null && trustworthy(relaxed)
   if (flags && !revectorize) flags(`--no-${REVECTORIZE}`)
   found = { relaxed, revectorize }
   return found
@@ -55,14 +55,20 @@ function probe(relaxed: boolean): Uint8Array<ArrayBuffer> {
   const [one, three, bits, zero, ...x] = Array.from({ length: 8 }, () => f.local(V128))
   f.f32x4(1).set(one).f32x4(3).set(three).i32x4(BITS).set(bits)
   f.loop(() => {
-    for (const [u, v] of x.entries()) f.get(1).mem(v128.load, u * 16).set(v)
+    for (const [u, v] of x.entries())
+      f.get(1)
+        .mem(v128.load, u * 16)
+        .set(v)
     for (const v of x) {
       if (relaxed) f.get(v).get(v).get(v).op(f32x4.relaxedMadd)
       else f.get(v).get(v).op(f32x4.mul).get(v).op(f32x4.add)
       f.get(v).get(three).op(f32x4.div).get(v).get(one).op(f32x4.gt).op(v128.bitselect)
       f.get(bits).op(i32x4.add).i32(1).op(i32x4.shl).set(v)
     }
-    for (const u of [3, 2, 1, 0]) f.get(2).get(x[u]).mem(v128.store, u * 16)
+    for (const u of [3, 2, 1, 0])
+      f.get(2)
+        .get(x[u])
+        .mem(v128.store, u * 16)
     f.inc(1, 64).inc(2, 64).inc(0, -16)
     for (const v of x) f.get(zero).set(v)
     f.get(0).brIf(0)
@@ -71,21 +77,25 @@ function probe(relaxed: boolean): Uint8Array<ArrayBuffer> {
 }
 
 const BITS = 1 << 20
-const LENGTH = 64
+const LENGTH = 1024
+/** By then V8 has compiled the hot probe with its optimizing compiler (1.2 to 2.2 ms), which is what must be checked. */
+const WARM_MS = 2.5
 
-/** Runs the probe as the optimizing compiler makes it (the revectorizer is part of that) and compares with scalars. */
-function trustworthy(relaxed: boolean, flags: (flag: string) => void): boolean {
-  flags('--no-liftoff')
-  try {
-    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 })
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(probe(relaxed)), { env: { memory } })
-    const x = new Float32Array(memory.buffer, 0, LENGTH)
-    for (let i = 0; i < LENGTH; i++) x[i] = (i - 20) / 16
-    const y = new Int32Array(memory.buffer, 1024, LENGTH)
-    ;(exports.run as (n: number, from: number, to: number) => void)(LENGTH, 0, 1024)
-    const bits = new Int32Array(new Float32Array(x.map((v) => (v > 1 ? v * v + v : v / 3))).buffer)
-    return y.every((v, i) => v === (bits[i] + BITS) << 1)
-  } finally {
-    flags('--liftoff')
+/** Runs the probe until it is hot and compares it with scalar arithmetic. */
+function trustworthy(relaxed: boolean): boolean {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 })
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(probe(relaxed)), { env: { memory } })
+  const run = exports.run as (n: number, from: number, to: number) => void
+  const x = new Float32Array(memory.buffer, 0, LENGTH)
+  for (let i = 0; i < LENGTH; i++) x[i] = (i - 500) / 64
+  const start = performance.now()
+  while (performance.now() - start < WARM_MS) run(LENGTH, 0, LENGTH * 4)
+  const y = new Int32Array(memory.buffer, LENGTH * 4, LENGTH)
+  const value = new Float32Array(1)
+  const bits = new Int32Array(value.buffer)
+  for (let i = 0; i < LENGTH; i++) {
+    value[0] = x[i] > 1 ? x[i] * x[i] + x[i] : x[i] / 3
+    if (y[i] !== (bits[0] + BITS) << 1) return false
   }
+  return true
 }

@@ -112,9 +112,7 @@ export class Frame {
 
   /** Inserts the prologue at byte `at` of the function, which must be outside any loop. */
   finish(at: number): void {
-    const rest = this.f.bytes.splice(at)
-    for (const byte of this.prologue) this.f.bytes.push(byte)
-    for (const byte of rest) this.f.bytes.push(byte)
+    this.f.bytes.splice(at, 0, ...this.prologue)
   }
 
   /** Stores vectors to `address` + offset and loads them back: pairs of stores are where V8 starts to widen. */

@@ -1,7 +1,8 @@
 // The micro-kernels of the matrix product and the loops that walk tiles with them, for any element type.
 // A tile of C, `rows` x `vectors` of 16 bytes, lives in locals; what shapes V8's revectorizer accepts decides the code.
-import { type Func, I32, i32, type Module, V128, v128 } from './assembler.ts'
+import { type Func, I32, type Module, V128, v128 } from './assembler.ts'
 import {
+  addProduct,
   countdown,
   type Element,
   grid,
@@ -22,10 +23,25 @@ export function panelWidth(element: Element): number {
 /** Elements from one k to the next in a packed panel of A. */
 export const PACKED_ROWS = 8
 
-/** Rows of the next strip when `m` are left: a remainder is split evenly, for 4 + 3 rows are faster than 6 + 1. */
-export function stripRows(m: number, rows: number): number {
-  if (m >= 2 * rows) return rows
-  return m <= rows ? m : (m + 1) >> 1
+/** So many strips of so many rows. */
+export interface Cut {
+  readonly rows: number
+  readonly strips: number
+}
+
+/** Cuts m rows into strips of at most `most`; the last two share the rest evenly, for 4 + 3 rows are faster than 6 + 1. */
+export function cutRows(m: number, most: number): readonly Cut[] {
+  if (m <= most) return [{ rows: m, strips: 1 }]
+  if (m % most === 0) return [{ rows: most, strips: m / most }]
+  const full = Math.floor(m / most) - 1
+  const rest = m - full * most
+  const upper = Math.ceil(rest / 2)
+  const cuts = [
+    { rows: most, strips: full },
+    { rows: upper, strips: 1 },
+    { rows: rest - upper, strips: 1 },
+  ]
+  return cuts.filter((cut) => cut.strips > 0)
 }
 
 /**
@@ -35,14 +51,16 @@ export function stripRows(m: number, rows: number): number {
 export type Source = 'rows' | 'columns' | 'packed'
 
 /**
- * C = init + A B for `panels` panels of B. Every `step` and `panel` is a distance in bytes: A's as Source says, of B
- * between rows and between panels, of C between rows, of init (which may be C) between rows (0 repeats one) and panels.
+ * C = init + A B for strips of so many rows and panels of so many columns. Distances are in bytes: of A between strips
+ * and, as Source says, within them; of B between rows and panels; of C between rows; of init, which may be C, between
+ * rows (0 repeats one) and panels.
  */
 export type Block = (
-  m: number,
+  strips: number,
   panels: number,
   k: number,
   a: number,
+  aStrip: number,
   aStep: number,
   b: number,
   bStep: number,
@@ -98,65 +116,23 @@ function emitKernel(module: Module, element: Element, source: Source, rows: numb
   return f
 }
 
-/** Adds a `Block`, exported as `run`, over panels of `width` x 16 bytes: walks panels and, within each, strips of rows. */
-export function emitBlock(module: Module, element: Element, source: Source, width: number): void {
-  const kernels: Func[] = []
-  for (let rows = 1; rows <= element.rows; rows++) kernels[rows] = emitKernel(module, element, source, rows, width)
-  const f = module.func('run', Array(13).fill(I32))
-  const [m, panels, k, a, aStep, b, bStep, bPanel, c, cStep, init, initStep, initPanel] = Array(13).keys()
-  const [left, rows, atA, atC, atInit, aStrip] = integers(f, 6)
-
-  const callKernel = (count: number): void => {
-    const call = (): void => {
-      for (const argument of [k, atA, aStep, b, bStep, atC, cStep, atInit, initStep]) f.get(argument)
-      f.call(kernels[count])
-    }
-    if (count === 1) call()
-    else
-      f.get(rows)
-        .i32(count)
-        .op(i32.eq)
-        .if(call, () => callKernel(count - 1))
-  }
-  const advanceA = (): void => {
-    if (source === 'packed') f.get(k).i32(PACKED_ROWS * element.bytes)
-    else if (source === 'rows') f.get(rows).get(aStep)
-    else f.get(rows).i32(element.bytes)
-    f.op(i32.mul).set(aStrip)
-    setSum(f, atA, atA, aStrip)
-  }
-
+/** Adds a `Block`, exported as `run`, for strips of `rows` and panels of `width` x 16 bytes. */
+export function emitBlock(module: Module, element: Element, source: Source, rows: number, width: number): void {
+  const kernel = emitKernel(module, element, source, rows, width)
+  const f = module.func('run', Array(14).fill(I32))
+  const [strips, panels, k, a, aStrip, aStep, b, bStep, bPanel, c, cStep, init, initStep, initPanel] = Array(14).keys()
+  const [left, atA, atC, atInit] = integers(f, 4)
   countdown(f, panels, 1, () => {
-    f.get(m).set(left).get(a).set(atA).get(c).set(atC).get(init).set(atInit)
+    f.get(strips).set(left).get(a).set(atA).get(c).set(atC).get(init).set(atInit)
     countdown(f, left, 1, () => {
-      setStripRows(f, element.rows, left, rows)
-      callKernel(element.rows)
-      advanceA()
-      for (const [pointer, step] of [
-        [atC, cStep],
-        [atInit, initStep],
-      ]) {
-        f.get(pointer).get(rows).get(step).op(i32.mul).op(i32.add).set(pointer)
-      }
-      // The countdown takes one off itself.
-      f.get(left).get(rows).op(i32.sub).set(left).inc(left, 1)
+      for (const argument of [k, atA, aStep, b, bStep, atC, cStep, atInit, initStep]) f.get(argument)
+      f.call(kernel)
+      setSum(f, atA, atA, aStrip)
+      addProduct(f, atC, cStep, rows)
+      addProduct(f, atInit, initStep, rows)
     })
     setSum(f, b, b, bPanel)
     setSum(f, init, init, initPanel)
     f.inc(c, width * 16)
   })
-}
-
-/** `rows = stripRows(left, most)`. */
-function setStripRows(f: Func, most: number, left: number, rows: number): void {
-  f.i32(most).set(rows)
-  f.get(left)
-    .i32(2 * most)
-    .op(i32.ltS)
-    .if(() => {
-      f.get(left)
-      f.get(left).i32(1).op(i32.add).i32(1).op(i32.shrU)
-      f.get(left).i32(most).op(i32.leS).select()
-      f.set(rows)
-    })
 }

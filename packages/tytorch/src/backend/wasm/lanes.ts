@@ -99,6 +99,13 @@ export class Lanes implements Group {
     }
   }
 
+  /** The vectors of group `u` as they are stored: a mask in 32-bit lanes, a splat of 64-bit lanes twice. */
+  whole(e: Expr, u: number): Parts {
+    const wide = isWide(e.type)
+    const parts = this.parts(e, u, wide)
+    return wide ? [parts[0], parts[1] ?? parts[0]] : parts
+  }
+
   /** Vectors that a value of `type` has in a group here. */
   partsOf(type: ComputeType): number {
     return isWide(type) && !this.element ? 2 : 1
@@ -113,11 +120,7 @@ export class Lanes implements Group {
         storeElement(this.frame, dtype, access.pointer, this.get(s.value, 0).parts[0])
         continue
       }
-      const wide = isWide(s.value.type)
-      const groups = Array.from({ length: this.count }, (_, u) => {
-        const parts = this.parts(s.value, u, wide)
-        return wide ? [parts[0], parts[1] ?? parts[0]] : parts
-      })
+      const groups = Array.from({ length: this.count }, (_, u) => this.whole(s.value, u))
       storeGroups(this.frame, dtype, access, groups)
     }
   }

@@ -2,11 +2,16 @@
 // lanes run along, and each operand's kind along it, which together select a compiled variant.
 import type { Kernel } from '../../ir/kernel.ts'
 import { nodesOf, rootsOf } from './loops.ts'
-import type { Access } from './storage.ts'
+import type { TileKind } from './tiles.ts'
 
 /** Shorter rows leave vectors along them mostly empty. */
 const SHORT = 8
-const letters = ['c', 's', 'g'] as const
+const letters = ['c', 's', 'g', 't'] as const
+
+/** As `to.set(from)`, which costs more than a whole launch for arrays this short. */
+function copy(from: Int32Array, to: Int32Array): void {
+  for (let i = 0; i < to.length; i++) to[i] = from[i]
+}
 
 /** The plan of one kernel's launches; `plan` fills it anew for each, without allocating. */
 export class Layout {
@@ -14,7 +19,7 @@ export class Layout {
   readonly extent: [number, number, number] = [0, 0, 0]
   /** Bytes per argument along each of these. */
   readonly strides: readonly [Int32Array, Int32Array, Int32Array]
-  axis: 'inner' | 'rows' = 'inner'
+  axis: 'inner' | 'rows' | 'tiles' = 'inner'
   /** Names the variant: axis and kinds. */
   code = 0
   private readonly sizes: readonly number[]
@@ -45,29 +50,35 @@ export class Layout {
   }
 
   /** Plans a launch; false if there is nothing to do. */
-  plan(
-    [outer, rows, elements]: readonly [number, number, number],
-    strides: readonly (readonly [number, number, number])[],
-  ): boolean {
+  plan(given: readonly [number, number, number], strides: readonly (readonly [number, number, number])[]): boolean {
     const { extent } = this
-    extent[0] = elements
-    extent[1] = rows
-    extent[2] = outer
-    const [inner, middle, outermost] = this.strides
-    for (let i = 0; i < strides.length; i++) {
-      inner[i] = strides[i][2]
-      middle[i] = strides[i][1]
-      outermost[i] = strides[i][0]
+    const [inner, middle, outer] = this.strides
+    extent[0] = given[2]
+    extent[1] = given[1]
+    extent[2] = given[0]
+    for (let i = 0; i < inner.length; i++) {
+      const s = strides[i]
+      inner[i] = s[2]
+      middle[i] = s[1]
+      outer[i] = s[0]
     }
-    if (outer === 0 || rows === 0 || (elements === 0 && !this.folds)) return false
-    if (this.free) this.simplify()
-    else if (extent[1] === 1 || this.merges(1)) this.fuse(1)
+    if (extent[2] === 0 || extent[1] === 0 || (extent[0] === 0 && !this.folds)) return false
+    if (extent[1] !== 1 || extent[2] !== 1) {
+      if (this.free) this.simplify()
+      else if (extent[1] === 1 || this.merges(1)) this.fuse(1)
+    }
     this.choose()
     return true
   }
 
+  /** Plans the same launch without tiles. */
+  untile(): void {
+    this.axis = 'inner'
+    this.code = this.encode(0)
+  }
+
   /** Each argument's kind along the chosen axis. */
-  kinds(): Access['kind'][] {
+  kinds(): TileKind[] {
     return this.sizes.map((_, i) => letters[this.kind(i, this.axis === 'rows' ? 1 : 0)])
   }
 
@@ -93,11 +104,11 @@ export class Layout {
   /** Makes axes `a` and `a + 1` one, when one of them has a single element or they continue each other. */
   private fuse(a: 0 | 1): void {
     const { extent, strides } = this
-    if (extent[a] === 1) strides[a].set(strides[a + 1])
+    if (extent[a] === 1) copy(strides[a + 1], strides[a])
     extent[a] *= extent[a + 1]
     if (a === 0) {
       extent[1] = extent[2]
-      strides[1].set(strides[2])
+      copy(strides[2], strides[1])
     }
     extent[2] = 1
   }
@@ -121,25 +132,50 @@ export class Layout {
     return count
   }
 
-  /** Index into `letters`. */
-  private kind(i: number, axis: 0 | 1 | 2): 0 | 1 | 2 {
-    if (axis === 0 && this.perRow[i]) return 0
-    const stride = this.strides[axis][i]
-    if (stride === this.sizes[i] || (this.extent[axis] === 1 && !this.gathered[i])) return 0
-    return stride === 0 && !this.written[i] ? 1 : 2
-  }
-
   private choose(): void {
     const { extent } = this
     this.axis = 'inner'
-    if (!this.free && extent[1] * extent[2] >= 4) {
-      if ((extent[1] < 4 && extent[2] > extent[1]) || (this.scattered(1) > 0 && extent[2] >= 4 && this.scattered(2) === 0)) this.swap(1, 2)
+    if (this.free) {
+      if (extent[1] >= SHORT && extent[0] >= SHORT && this.transposed()) this.axis = 'tiles'
+    } else if (extent[1] * extent[2] >= 4) {
+      const further = extent[1] < 4 && extent[2] > extent[1]
+      if (further || (this.scattered(1) > 0 && extent[2] >= 4 && this.scattered(2) === 0)) this.swap(1, 2)
       const along = this.scattered(0)
       if (extent[1] >= 4 && (extent[0] < SHORT || (along > 0 && this.scattered(1) < along))) this.axis = 'rows'
     }
-    const axis = this.axis === 'rows' ? 1 : 0
-    let code = axis
-    for (let i = 0; i < this.sizes.length; i++) code = code * 3 + this.kind(i, axis)
-    this.code = code
+    this.code = this.encode(this.axis === 'rows' ? 1 : 0)
+  }
+
+  /** True if an argument is contiguous across rows instead of along them; brings these rows next to the elements. */
+  private transposed(): boolean {
+    for (const axis of [1, 2] as const) {
+      if (this.extent[axis] < SHORT) continue
+      for (let i = 0; i < this.sizes.length; i++) {
+        if (!this.across(i, axis)) continue
+        if (axis === 2) this.swap(1, 2)
+        return true
+      }
+    }
+    return false
+  }
+
+  private across(i: number, axis: 1 | 2): boolean {
+    const size = this.sizes[i]
+    return size >= 4 && this.strides[axis][i] === size && this.kind(i, 0) >= 2
+  }
+
+  /** Index into `letters` of an argument's kind along an axis. */
+  private kind(i: number, axis: 0 | 1 | 2): 0 | 1 | 2 | 3 {
+    if (axis === 0 && this.perRow[i]) return 0
+    const stride = this.strides[axis][i]
+    if (stride === this.sizes[i] || (this.extent[axis] === 1 && !this.gathered[i])) return 0
+    if (stride === 0 && !this.written[i]) return 1
+    return axis === 0 && this.axis === 'tiles' && this.sizes[i] >= 4 && this.strides[1][i] === this.sizes[i] ? 3 : 2
+  }
+
+  private encode(axis: 0 | 1): number {
+    let code = this.axis === 'inner' ? 0 : this.axis === 'rows' ? 1 : 2
+    for (let i = 0; i < this.sizes.length; i++) code = code * 4 + this.kind(i, axis)
+    return code
   }
 }

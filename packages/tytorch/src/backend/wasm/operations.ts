@@ -325,7 +325,7 @@ function toBool(on: Group, a: Expr, u: number): Value {
     frame.f.get(part).get(zero).op(lanes[a.type].ne).set(v)
     return v
   })
-  return value(on, parts, wide ? 'wide' : 'narrow')
+  return parts.length < on.partsOf(a.type) ? { parts, form: 'any' } : value(on, parts, wide ? 'wide' : 'narrow')
 }
 
 function fromBool(on: Group, a: Expr, type: Numeric, u: number): Value {

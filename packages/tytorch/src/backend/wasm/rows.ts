@@ -3,7 +3,8 @@
 import { position, result } from '../../ir/expr.ts'
 import type { Kernel, MapPass, ReducePass } from '../../ir/kernel.ts'
 import { reserved } from '../memory.ts'
-import { f32, f64, I32, i32, i32x4, i64 } from './assembler.ts'
+import { I32, i32, i32x4 } from './assembler.ts'
+import { descriptorLocals, scalarsFrom } from './descriptor.ts'
 import type { Host } from './features.ts'
 import type { Frame } from './frame.ts'
 import { Lanes, type Operands } from './lanes.ts'
@@ -25,13 +26,6 @@ import {
 import { foldElements, foldRows } from './reduce.ts'
 import type { Access } from './storage.ts'
 
-/** Byte offsets in a launch's descriptor: extents, then pointer and three strides an argument, then scalars. */
-export const layout = {
-  extent: 0,
-  argument: (i: number): number => 16 + 16 * i,
-  scalar: (kernel: Kernel, i: number): number => 16 + 16 * kernel.args.length + 8 * i,
-} as const
-
 /** Locals of one argument: where its current element, row and outer row are, and its strides in bytes. */
 interface Operand {
   readonly element: number
@@ -48,16 +42,12 @@ export function emitRows(
   host: Host,
   memory: MemoryType,
 ): Uint8Array<ArrayBuffer> {
-  const scalarLoad = { f32: f32.load, f64: f64.load, i32: i32.load, i64: i64.load, bool: i32.load }
   return assemble(
     kernel,
     host,
     memory,
     [I32],
-    (f) => ({
-      types: kernel.scalars,
-      push: (i) => f.get(0).mem(scalarLoad[kernel.scalars[i]], layout.scalar(kernel, i)),
-    }),
+    (f) => scalarsFrom(kernel, f),
     (frame) => new Rows(kernel, axis, kinds, frame).write(),
   )
 }
@@ -81,17 +71,14 @@ class Rows {
     this.axis = axis
     this.kinds = kinds
     this.frame = frame
-    const word = (offset: number): number => {
-      const local = f.local(I32)
-      f.get(0).mem(i32.load, offset).set(local)
-      return local
-    }
-    this.extent = [word(0), word(4), word(8)]
-    this.args = kernel.args.map((_, i) => {
-      const at = layout.argument(i)
-      const outer = word(at)
-      return { element: f.local(I32), row: f.local(I32), outer, strides: [word(at + 4), word(at + 8), word(at + 12)] }
-    })
+    const { extent, args } = descriptorLocals(kernel, f)
+    this.extent = extent
+    this.args = args.map(({ pointer, strides }) => ({
+      element: f.local(I32),
+      row: f.local(I32),
+      outer: pointer,
+      strides,
+    }))
     const splat = (arg: number): 1 | 2 => (axis === 'inner' && kinds[arg] === 's' ? 1 : 2)
     this.level = levels(kernel, splat, true)
     this.index = nodesOf(kernel).some((e) => e.op === 'index') ? f.local(I32) : null
@@ -136,9 +123,9 @@ class Rows {
     frame.finish(start)
   }
 
-  /** Interleaved groups of rows: what suits the pass that needs the most registers. */
+  /** Interleaved groups of rows: what suits the pass that allows the fewest. */
   private rowGroups(): number {
-    return Math.min(8, ...this.kernel.passes.map((p) => unroll(rootsOf(p), p.kind === 'reduce' ? vectors(p) : 0)))
+    return Math.min(8, ...this.kernel.passes.map((p) => unroll(rootsOf(p), this.frame.host)))
   }
 
   /** Writes all passes of one row, or of `groups` groups of four neighbouring rows. */
@@ -172,7 +159,10 @@ class Rows {
     const count = f.local(I32)
     f.get(this.extent[2]).set(count)
     if (this.axis === 'rows') this.steps(pass, count, outer, body)
-    else walk(this.frame, count, unroll(roots), (size, element) => this.step(pass, size, element, outer, body))
+    else
+      walk(this.frame, count, unroll(roots, this.frame.host), (size, element) =>
+        this.step(pass, size, element, outer, body),
+      )
   }
 
   private reduce(pass: ReducePass, p: number, outer: Lanes, rows: Lanes): void {
@@ -183,7 +173,7 @@ class Rows {
     const totals =
       this.axis === 'rows'
         ? foldRows(fold, rest, (count, body) => this.steps(pass, count, outer, body))
-        : foldElements(fold, rest, unroll(rootsOf(pass), vectors(pass)), (count, size, element, body) =>
+        : foldElements(fold, rest, unroll(rootsOf(pass), this.frame.host), (count, size, element, body) =>
             this.elementsOf(pass, count, size, element, outer, body),
           )
     totals.forEach((values, i) => {
@@ -298,9 +288,4 @@ class Rows {
       },
     }
   }
-}
-
-/** Accumulator vectors of a reduce pass, a group. */
-function vectors(pass: ReducePass): number {
-  return pass.init.reduce((n, e) => n + (e.type === 'f64' || e.type === 'i64' ? 2 : 1), 0)
 }

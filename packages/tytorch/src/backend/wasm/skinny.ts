@@ -18,9 +18,13 @@ import {
 /** Rows of the small operand that one pass of `stream` or `dot` takes. */
 export const SKINNY_ROWS = 4
 
+/** What a stream kernel adds to: a row (or one zero) for all rows of C, or C itself. */
+export type StreamStart = 'init' | 'c'
+
 /**
- * C = init + A B for a multiple of the kernel's rows; steps in bytes, B, C and init contiguous along n. `init` is a row
- * (or one zero, initColumn 0) for all rows of C, or 0 for what is in C. Rows of B are read front to back, a few at once.
+ * C = init + A B, or C += A B, for a multiple of the kernel's rows and of its depth (the depth itself with an init).
+ * Steps are in bytes; B, C and init are contiguous along n (initColumn 0: one zero). Rows of B are read front to back, a
+ * few at once.
  */
 export type Stream = (
   m: number,
@@ -57,11 +61,13 @@ export type Dot = (
   scratch: number,
 ) => void
 
-/** How many k a stream kernel of so many rows takes at once: their A elements stay in registers. */
+/** How many k a stream kernel of so many rows may take at once: their A elements stay in registers. */
 const STREAM_DEPTHS: Record<number, readonly number[]> = { 1: [8, 4, 2, 1], 2: [4, 2, 1], 3: [3, 2, 1], 4: [2, 1] }
 
-/** How many large rows a dot kernel of so many small rows takes at once. */
-const DOT_ROWS: Record<number, number> = { 1: 6, 2: 4, 3: 3, 4: 2 }
+/** How many large rows `dot` should take at once with so many small rows. */
+export function dotRows(smallRows: number): number {
+  return [6, 4, 3, 2][smallRows - 1]
+}
 
 /** The rows that `stream` should take at once: what reads and writes least for each multiplication. */
 export function streamRows(m: number, k: number): number {
@@ -69,44 +75,39 @@ export function streamRows(m: number, k: number): number {
   return Math.min(m, most)
 }
 
-/** Adds a `Stream` that takes so many rows at once, exported as `run`. */
-export function emitStream(module: Module, element: Element, rows: number): void {
-  const depths = STREAM_DEPTHS[rows]
-  const starting = depths.map((depth) => emitStreamKernel(module, element, rows, depth, 'init'))
-  const adding = depths.map((depth) => emitStreamKernel(module, element, rows, depth, 'c'))
+/** The k that `stream` should take at once when so many are left. */
+export function streamDepth(rows: number, k: number): number {
+  return STREAM_DEPTHS[rows].find((depth) => depth <= k)!
+}
+
+/** Adds a `Stream` that takes so many rows and k at once, exported as `run`. */
+export function emitStream(module: Module, element: Element, rows: number, depth: number, start: StreamStart): void {
+  const kernel = emitStreamKernel(module, element, rows, depth, start)
   const f = module.func('run', Array(12).fill(I32))
   const [m, n, k, a, aRow, aColumn, b, bRow, c, cRow, init, initColumn] = Array(12).keys()
   const [left, atA, atC] = integers(f, 3)
-  const callKernel = (kernel: Func): void => {
-    for (const argument of [n, atA, aRow, aColumn, b, bRow, atC, cRow, init, initColumn]) f.get(argument)
-    f.call(kernel)
-  }
-  for (const [i, depth] of depths.entries()) {
-    // All rows before the next k, so that the rows of B are still in the L1 cache.
-    countdown(f, k, depth, () => {
-      f.get(m).set(left).get(a).set(atA).get(c).set(atC)
-      countdown(f, left, rows, () => {
-        f.get(init).if(
-          () => callKernel(starting[i]),
-          () => callKernel(adding[i]),
-        )
-        addProduct(f, atA, aRow, rows)
-        addProduct(f, atC, cRow, rows)
-      })
-      addProduct(f, a, aColumn, depth)
-      addProduct(f, b, bRow, depth)
-      f.i32(0).set(init)
+  // All rows before the next k, so that the rows of B are still in the L1 cache.
+  countdown(f, k, depth, () => {
+    f.get(m).set(left).get(a).set(atA).get(c).set(atC)
+    countdown(f, left, rows, () => {
+      for (const argument of [n, atA, aRow, aColumn, b, bRow, atC, cRow, init, initColumn]) f.get(argument)
+      f.call(kernel)
+      addProduct(f, atA, aRow, rows)
+      addProduct(f, atC, cRow, rows)
     })
-  }
+    addProduct(f, a, aColumn, depth)
+    addProduct(f, b, bRow, depth)
+  })
 }
 
 /** `rows` rows of C by `depth` of k: (n, a, aRow, aColumn, b, bRow, c, cRow, init, initColumn). */
-function emitStreamKernel(module: Module, element: Element, rows: number, depth: number, start: 'init' | 'c'): Func {
+function emitStreamKernel(module: Module, element: Element, rows: number, depth: number, start: StreamStart): Func {
   const f = module.func(null, Array(10).fill(I32))
   const [n, a, aRow, aColumn, b, bRow, c, cRow, init, initColumn] = Array(10).keys()
   const splats = grid(f, rows, depth)
-  const sums = grid(f, rows, 2)
-  const bs = vectors(f, 2)
+  const parts = joined(element)
+  const sums = grid(f, rows, parts)
+  const bs = vectors(f, parts)
   const [atA, initStep] = integers(f, 2)
 
   for (const row of splats) {
@@ -139,8 +140,8 @@ function emitStreamKernel(module: Module, element: Element, rows: number, depth:
   }
 
   walk(4 * element.lanes, () => {
-    for (const at of [0, 32]) {
-      accumulate(2, v128.load, at)
+    for (let at = 0; at < 64; at += parts * 16) {
+      accumulate(parts, v128.load, at)
       for (let row = 0; row < rows; row++) store(f, cRows[row], sums[row], at)
     }
   })
@@ -155,45 +156,29 @@ function emitStreamKernel(module: Module, element: Element, rows: number, depth:
   return f
 }
 
-/** Adds a `Dot` for so many small rows, exported as `run`. */
-export function emitDot(module: Module, element: Element, smallRows: number): void {
-  const many = DOT_ROWS[smallRows]
-  const kernels = [many, 1].map((rows) => emitDotKernel(module, element, rows, smallRows))
+/** Adds a `Dot` that takes so many large rows at once (m is a multiple of them), exported as `run`. */
+export function emitDot(module: Module, element: Element, rows: number, smallRows: number): void {
+  const kernel = emitDotKernel(module, element, rows, smallRows)
   const f = module.func('run', Array(13).fill(I32))
-  const [m, k, large, largeRow, small, smallRow, c, cRow, cColumn, init, initRow, initColumn, scratch] =
-    Array(13).keys()
-  for (const [i, rows] of [many, 1].entries()) {
-    countdown(f, m, rows, () => {
-      for (const argument of [
-        k,
-        large,
-        largeRow,
-        small,
-        smallRow,
-        c,
-        cRow,
-        cColumn,
-        init,
-        initRow,
-        initColumn,
-        scratch,
-      ])
-        f.get(argument)
-      f.call(kernels[i])
-      addProduct(f, large, largeRow, rows)
-      addProduct(f, c, cRow, rows)
-      addProduct(f, init, initRow, rows)
-    })
-  }
+  const [m, ...operands] = Array(13).keys()
+  const [, large, largeRow, , , c, cRow, , init, initRow] = operands
+  countdown(f, m, rows, () => {
+    for (const operand of operands) f.get(operand)
+    f.call(kernel)
+    addProduct(f, large, largeRow, rows)
+    addProduct(f, c, cRow, rows)
+    addProduct(f, init, initRow, rows)
+  })
 }
 
 /** `rows` large rows by `smallRows`; the parameters are those of `Dot` without m. */
 function emitDotKernel(module: Module, element: Element, rows: number, smallRows: number): Func {
   const f = module.func(null, Array(12).fill(I32))
   const [k, large, largeRow, small, smallRow, c, cRow, cColumn, init, initRow, initColumn, scratch] = Array(12).keys()
-  const as = vectors(f, 2)
-  const bs = grid(f, smallRows, 2)
-  const pairs = Array.from({ length: rows }, () => grid(f, smallRows, 2))
+  const parts = joined(element)
+  const as = vectors(f, parts)
+  const bs = grid(f, smallRows, parts)
+  const wide = Array.from({ length: rows }, () => grid(f, smallRows, parts))
   const sums = grid(f, rows, smallRows)
   const [atC, atInit] = integers(f, 2)
   const largeRows = pointers(f, large, rows, largeRow)
@@ -202,22 +187,24 @@ function emitDotKernel(module: Module, element: Element, rows: number, smallRows
     for (const pointer of [...largeRows, ...smallRowsAt]) f.inc(pointer, bytes)
   }
 
-  countdown(f, k, 2 * element.lanes, () => {
+  countdown(f, k, parts * element.lanes, () => {
     for (const [j, b] of bs.entries()) load(f, v128.load, smallRowsAt[j], b)
-    for (const [i, row] of pairs.entries()) {
+    for (const [i, row] of wide.entries()) {
       load(f, v128.load, largeRows[i], as)
-      for (const [j, pair] of row.entries()) multiplyAdd(f, element, pair, as, bs[j])
+      for (const [j, sum] of row.entries()) multiplyAdd(f, element, sum, as, bs[j])
     }
-    advance(32)
+    advance(parts * 16)
   })
   // Without a store of the pair the revectorizer has nothing to start from, so halves are added up from memory.
-  for (const [i, pair] of pairs.flat().entries()) store(f, scratch, pair, i * 32)
+  for (const [i, sum] of wide.flat().entries()) store(f, scratch, sum, i * 32)
   for (const [i, sum] of sums.flat().entries()) {
-    f.get(scratch)
-      .mem(v128.load, i * 32)
-      .get(scratch)
-      .mem(v128.load, i * 32 + 16)
-    f.op(element.add).set(sum)
+    load(f, v128.load, scratch, [sum], i * 32)
+    if (parts === 2)
+      f.get(sum)
+        .get(scratch)
+        .mem(v128.load, i * 32 + 16)
+        .op(element.add)
+        .set(sum)
   }
   countdown(f, k, 1, () => {
     for (const [j, b] of bs.entries()) load(f, element.loadFirst, smallRowsAt[j], [b[0]])
@@ -240,6 +227,11 @@ function emitDotKernel(module: Module, element: Element, rows: number, smallRows
     setSum(f, init, init, initRow)
   }
   return f
+}
+
+/** How many vectors to compute at once: what the revectorizer joins into one register. */
+function joined(element: Element): 1 | 2 {
+  return element.vectors === 4 ? 2 : 1
 }
 
 /** Leaves the sum of a vector's lanes in all of them. */

@@ -1,0 +1,234 @@
+// The matrix product by tiles: blocks of A and B that stay in a cache are read in place where that is as fast, or packed.
+// Blocking follows Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication (2008).
+import { memory } from '../memory.ts'
+import { type Cut, cutRows, PACKED_ROWS, panelWidth, type Source } from './gemm.ts'
+import type { Kernels } from './kernels.ts'
+import { area, type Product } from './product.ts'
+
+/** Depth of a block: a panel of B, BLOCK_K x 64 bytes, stays in the L1 cache. */
+const BLOCK_K = 256
+/** The same where A is read in place, which leaves more of the cache to B. */
+const BLOCK_K_IN_PLACE = 384
+/** The same where B is read in place too. */
+const BLOCK_K_UNPACKED = 4096
+/** Bytes of a column of A's block, BLOCK_M x BLOCK_K, which stays in the L2 cache. */
+const BLOCK_M_BYTES = 768
+/** Bytes of a row of B's block. */
+const BLOCK_N_BYTES = 8192
+
+/** A block of A as the kernels read it. */
+interface Strips {
+  readonly source: Source
+  readonly at: number
+  readonly step: number
+}
+
+/** A block of B as the kernels read it: whole panels, and one packed panel of `width` with the `tail` columns left over. */
+interface Panels {
+  readonly count: number
+  readonly at: number
+  readonly step: number
+  readonly panel: number
+  readonly tail: number
+  readonly width: number
+  readonly tailAt: number
+}
+
+/** What a block of C starts from; steps in bytes. */
+interface Start {
+  readonly at: number
+  readonly row: number
+  readonly column: number
+}
+
+/** The routine for products with many rows, columns and k; it keeps what it packs into from one product to the next. */
+export class Blocked {
+  private readonly kernels: Kernels
+  private readonly size: number
+  private readonly width: number
+  private readonly rows: number
+  /** `cutRows` of the heights of blocks, which are few. */
+  private readonly cuts: (readonly Cut[])[] = []
+  private readonly packedA = new Workspace()
+  private readonly packedB = new Workspace()
+
+  constructor(kernels: Kernels) {
+    this.kernels = kernels
+    this.size = kernels.element.bytes
+    this.width = panelWidth(kernels.element)
+    this.rows = kernels.element.rows
+  }
+
+  /** A, B and C are contiguous along a dimension each, C along n; k may be 0. */
+  run(p: Product): void {
+    const packA = this.packsA(p)
+    const packB = packA || this.packsB(p)
+    const blockM = evenly(p.m, BLOCK_M_BYTES / this.size, this.rows)
+    const blockN = packB ? BLOCK_N_BYTES / this.size : p.n
+    const blockK = evenly(p.k, packA ? BLOCK_K : packB ? BLOCK_K_IN_PLACE : BLOCK_K_UNPACKED, 4)
+    for (let j = 0; j < p.n; j += blockN) {
+      const n = Math.min(blockN, p.n - j)
+      let l = 0
+      do {
+        const k = Math.min(blockK, p.k - l)
+        const panels = this.panels(p, p.b + l * p.bRow + j * p.bColumn, n, k, packB)
+        for (let i = 0; i < p.m; i += blockM) {
+          const m = Math.min(blockM, p.m - i)
+          const strips = this.strips(p, p.a + i * p.aRow + l * p.aColumn, m, k, packA)
+          const c = p.c + i * p.cRow + j * this.size
+          const init = p.init + i * p.initRow + j * p.initColumn
+          const start =
+            l > 0 ? { at: c, row: p.cRow, column: this.size } : { at: init, row: p.initRow, column: p.initColumn }
+          this.multiply(m, k, strips, panels, c, p.cRow, start)
+        }
+        l += k
+      } while (l < p.k)
+    }
+  }
+
+  /** Along k, rows of A are as good in place but for the largest; along m, columns far apart are not. */
+  private packsA(p: Product): boolean {
+    if (p.aColumn === this.size) return p.m * p.n * p.k >= 9e8
+    return p.m > 24 && p.aColumn * p.k > 288 * 1024
+  }
+
+  private packsB(p: Product): boolean {
+    if (p.bColumn !== this.size) return true
+    // Rows of B a multiple of 4096 bytes apart share one set of the L1 cache.
+    const few = p.bRow % 4096 === 0 ? 24 : 72
+    return p.m > few && p.k * p.bRow > 384 * 1024
+  }
+
+  private panels(p: Product, b: number, n: number, k: number, pack: boolean): Panels {
+    const panel = this.width * this.size
+    const tail = n % this.width
+    const whole = n - tail
+    const width = tail > this.width / 2 ? this.width : this.width / 2
+    const packed = pack || tail > 0 ? this.packedB.ensure(k * (whole + width) * this.size) : 0
+    const tailAt = pack ? packed + whole * k * this.size : packed
+    if (tail > 0) this.packTail(p, b + whole * p.bColumn, tail, width, k, tailAt)
+    if (pack && whole > 0) this.packPanels(p, b, whole, k, packed)
+    return {
+      count: whole / this.width,
+      at: pack ? packed : b,
+      step: pack ? panel : p.bRow,
+      panel: pack ? panel * k : panel,
+      tail,
+      width,
+      tailAt,
+    }
+  }
+
+  private packPanels(p: Product, b: number, n: number, k: number, target: number): void {
+    const { packing } = this.kernels
+    if (p.bColumn === this.size) this.packWhole(n, this.width, k, b, p.bRow, target)
+    else packing.transpose(n, this.width, k, b, p.bColumn, target)
+  }
+
+  private packTail(p: Product, b: number, n: number, width: number, k: number, target: number): void {
+    const { packing } = this.kernels
+    if (p.bColumn === this.size) packing.copy(k, n, width, b, p.bRow, target, width * this.size)
+    else packing.transpose(n, width, k, b, p.bColumn, target)
+  }
+
+  private strips(p: Product, a: number, m: number, k: number, pack: boolean): Strips {
+    const alongK = p.aColumn === this.size
+    if (!pack) return alongK ? { source: 'rows', at: a, step: p.aRow } : { source: 'columns', at: a, step: p.aColumn }
+    const { packing } = this.kernels
+    const strip = k * PACKED_ROWS * this.size
+    const at = this.packedA.ensure(strip * (Math.ceil(m / this.rows) + 1))
+    let i = 0
+    let to = at
+    for (const { rows, strips } of this.cut(m)) {
+      for (let s = 0; s < strips; s++) {
+        const from = a + i * p.aRow
+        if (alongK) packing.transpose(rows, PACKED_ROWS, k, from, p.aRow, to)
+        else if (i + PACKED_ROWS <= m) this.packWhole(PACKED_ROWS, PACKED_ROWS, k, from, p.aColumn, to)
+        else packing.copy(k, rows, rows, from, p.aColumn, to, PACKED_ROWS * this.size)
+        i += rows
+        to += strip
+      }
+    }
+    return { source: 'packed', at, step: 0 }
+  }
+
+  /** Packs n columns, a multiple of `width`, which is 32 or 64 bytes. */
+  private packWhole(n: number, width: number, k: number, source: number, step: number, target: number): void {
+    const { panels2, panels4 } = this.kernels.packing
+    const pack = width * this.size === 64 ? panels4 : panels2
+    pack(n / width, k, source, step, target)
+  }
+
+  private multiply(m: number, k: number, a: Strips, b: Panels, c: number, cRow: number, start: Start): void {
+    const { size, width } = this
+    if (b.count > 0) this.walk(m, k, a, b.count, width, b.at, b.step, b.panel, c, cRow, start)
+    if (b.tail === 0) return
+    // The tail is computed in a tile of its own, for C must not be overrun.
+    const { packing } = this.kernels
+    const whole = b.count * width
+    const step = b.width * size
+    const from = start.at + whole * start.column
+    let tailStart: Start = { at: area.zeros, row: 0, column: 0 }
+    if (start.row > 0) {
+      tailStart = { at: area.tail, row: step, column: size }
+      packing.copy(m, b.tail, b.tail, from, start.row, area.tail, step)
+    } else if (start.column > 0) {
+      tailStart = { at: area.tailStart, row: 0, column: size }
+      packing.copy(1, b.tail, b.tail, from, 0, area.tailStart, step)
+    }
+    this.walk(m, k, a, 1, b.width, b.tailAt, step, 0, area.tail, step, tailStart)
+    packing.copy(m, b.tail, b.tail, area.tail, step, c + whole * size, cRow)
+  }
+
+  private walk(
+    m: number,
+    k: number,
+    a: Strips,
+    count: number,
+    width: number,
+    b: number,
+    bStep: number,
+    bPanel: number,
+    c: number,
+    cRow: number,
+    start: Start,
+  ): void {
+    const { source, step } = a
+    let at = a.at
+    let ci = c
+    let init = start.at
+    for (const { rows, strips } of this.cut(m)) {
+      const strip = source === 'packed' ? k * PACKED_ROWS * this.size : rows * (source === 'rows' ? step : this.size)
+      const block = this.kernels.block(source, rows, width)
+      block(strips, count, k, at, strip, step, b, bStep, bPanel, ci, cRow, init, start.row, width * start.column)
+      at += strip * strips
+      ci += cRow * rows * strips
+      init += start.row * rows * strips
+    }
+  }
+
+  private cut(m: number): readonly Cut[] {
+    return (this.cuts[m] ??= cutRows(m, this.rows))
+  }
+}
+
+/** A block that grows to the largest size asked for and is kept: a training loop packs into warm memory. */
+class Workspace {
+  private pointer = 0
+  private bytes = 0
+
+  ensure(bytes: number): number {
+    if (bytes > this.bytes) {
+      if (this.bytes > 0) memory.release(this.pointer, this.bytes)
+      this.pointer = memory.alloc(bytes)
+      this.bytes = bytes
+    }
+    return this.pointer
+  }
+}
+
+/** The length of equal parts of at most `limit` that make up `total`, rounded up to a multiple if there are several. */
+function evenly(total: number, limit: number, multiple: number): number {
+  if (total <= limit) return total
+  return Math.ceil(total / Math.ceil(total / limit) / multiple) * multiple
+}

@@ -1,0 +1,53 @@
+// The compiled kernels of the matrix product for one element type, each emitted when it is first asked for.
+import { memory } from '../memory.ts'
+import { Module } from './assembler.ts'
+import type { Element } from './element.ts'
+import { type Block, emitBlock, type Source } from './gemm.ts'
+import { emitPacking, type Packing } from './pack.ts'
+import { type Dot, emitDot, emitStream, type Stream, type StreamStart } from './skinny.ts'
+
+/** Kernels by what they are specialised to; the small numbers index sparse tables, which costs less than a map's key. */
+export class Kernels {
+  readonly element: Element
+  private readonly blocks: Record<Source, Block[][]> = { rows: [], columns: [], packed: [] }
+  private readonly streams: Record<StreamStart, Stream[][]> = { init: [], c: [] }
+  private readonly dots: Dot[][] = []
+  private copies: Packing | null = null
+
+  constructor(element: Element) {
+    this.element = element
+  }
+
+  /** Tiles of so many rows and columns. */
+  block(source: Source, rows: number, columns: number): Block {
+    const vectors = columns / this.element.lanes
+    const table = (this.blocks[source][rows] ??= [])
+    return (table[vectors] ??= compile<Block>((module) => emitBlock(module, this.element, source, rows, vectors)))
+  }
+
+  stream(rows: number, depth: number, start: StreamStart): Stream {
+    const table = (this.streams[start][rows] ??= [])
+    return (table[depth] ??= compile<Stream>((module) => emitStream(module, this.element, rows, depth, start)))
+  }
+
+  dot(rows: number, smallRows: number): Dot {
+    const table = (this.dots[rows] ??= [])
+    return (table[smallRows] ??= compile<Dot>((module) => emitDot(module, this.element, rows, smallRows)))
+  }
+
+  get packing(): Packing {
+    return (this.copies ??= exportsOf<Packing>((module) => emitPacking(module, this.element)))
+  }
+}
+
+/** The function `run` of the module that `emit` writes. */
+function compile<Kernel>(emit: (module: Module) => void): Kernel {
+  return exportsOf<{ run: Kernel }>(emit).run
+}
+
+function exportsOf<Exports>(emit: (module: Module) => void): Exports {
+  const module = new Module({ shared: memory.shared, maximum: memory.maximum })
+  emit(module)
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { env: { memory: memory.wasm } })
+  return instance.exports as Exports
+}

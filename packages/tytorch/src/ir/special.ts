@@ -1,0 +1,212 @@
+// Error functions and gamma functions. erf and its kin have float32 polynomials; the rest is computed in float64, with
+// our own Chebyshev fits (coefficients lowest first), and rounded.
+import { byType, f32, horner, inDouble, maskBits, num, withSign } from './build.ts'
+import { expBounded, expPair } from './exponential.ts'
+import { call, constant, type Expr, k } from './expr.ts'
+
+/** erf(x)/x - 1 over x^2, for |x| < 0.95; to 2^-30. */
+const ERF = [0.12837917, -0.3761263, 0.11283625, -0.026855664, 0.005192211, -0.00080475654, 7.98825e-5]
+/** log(erfc(a)) for a in [0.9, 4]; erf itself to 2^-29. */
+const LOG_ERFC = [-0.0001664388, -1.1277972, -0.6369761, -0.104113616, 0.022315176, -0.0030654813, 0.00019821899]
+
+function erfSingle(x: Expr): Expr {
+  const a = k.abs(x)
+  const near = k.madd(a, horner(k.mul(a, a), ERF), a)
+  const far = k.sub(f32(1), expBounded(horner(k.pmin(a, f32(4)), LOG_ERFC)))
+  return withSign(k.select(k.lt(a, f32(0.92)), near, far), x)
+}
+
+/** erfc(a) e^(a^2) / t over t - 0.55, t = 1 / (1 + a/2), for a in [0, 10.2]; to 2^-27. */
+const ERFCX = [0.54656386, 0.74405926, 0.57810795, 0.109021276, -0.19407758, -0.07192766, 0.11129424, 0.02218907, -0.07747181, 0.0061640344, 0.035944115] // biome-ignore format: a table
+
+/** e^(-s a^2) in float32, relative also where it is tiny: a^2 is carried in two floats. */
+function expMinusSquareSingle(a: Expr, s: 1 | 0.5): Expr {
+  const upper = maskBits(a, -4096)
+  const high = k.mul(k.mul(upper, upper), f32(-s))
+  const low = k.mul(k.mul(k.sub(upper, a), k.add(upper, a)), f32(s))
+  return expPair(high, low)
+}
+
+/** erfc(a sqrt(s)) e^(s a^2) of a float (of either type) that is not negative. */
+function erfcxSingle(a: Expr, s: 1 | 0.5): Expr {
+  const t = k.div(num(a, 1), k.madd(a, num(a, 0.5 * Math.sqrt(s)), num(a, 1)))
+  return k.mul(t, horner(k.sub(t, num(a, 0.55)), ERFCX))
+}
+
+function erfcSingle(x: Expr): Expr {
+  const a = k.pmin(k.abs(x), f32(10.2))
+  // The fraction in float64: in float32 its few operations would cost 4 ulp.
+  const fraction = erfcxSingle(k.cast(a, 'f64'), 1)
+  const tail = k.cast(k.mul(k.cast(expMinusSquareSingle(a, 1), 'f64'), fraction), 'f32')
+  return k.select(k.lt(x, f32(0)), k.sub(f32(2), tail), tail)
+}
+
+/** erf(x)/x over x^2, for |x| < 0.85. */
+const ERF64 = [
+  1.1283791670955126, -0.37612638903183754, 0.11283791670955126, -0.026866170645131207, 0.005223977625441364,
+  -0.0008548327023359432, 0.00012055332975212389, -1.4925650036932988e-5, 1.646210340227451e-6, -1.6365580772418155e-7,
+  1.4802720113979639e-8, -1.223819193975351e-9, 9.017043988223385e-11, -4.804863556553083e-12,
+] // biome-ignore format: a table
+
+/** erfc(a) e^(a^2) / t over t - 1/2, t = 1 / (1 + a/2), for a in [0, 28]. */
+const ERFCX64 = [
+  0.5107913526210115, 0.6871606844138107, 0.5589441851120944, 0.1457689260274422, -0.17208529511233345,
+  -0.10366696107270211, 0.09889958556400802, 0.05358694723627069, -0.08487339272719532, -0.0087990588095983,
+  0.07396856208783292, -0.03496913144740676, -0.04442520813625249, 0.06604084550448974, -0.009331226888367091,
+  -0.05978710919026896, 0.06658648155648793, 0.0003375964876274313, -0.0810151676510015, 0.0838898634682242,
+  0.024243091731168776, -0.1175269796464536, 0.050557503123355385, 0.06277519479887983, -0.04947936967707078,
+] // biome-ignore format: a table
+
+/** erf of a float64 below 0.85 in size. */
+function erfNear(x: Expr): Expr {
+  return k.mul(x, horner(k.mul(x, x), ERF64))
+}
+
+/** e^(-s a^2) of a float64, relative also where it is tiny: a^2 is carried in two parts. */
+function expMinusSquare(a: Expr, s: 1 | 0.5): Expr {
+  const high = k.bitcast(k.and(k.bitcast(a, 'i64'), constant(-(2n ** 32n), 'i64')), 'f64')
+  const low = k.mul(k.sub(high, a), k.add(high, a))
+  return k.mul(call('exp', k.mul(k.mul(high, high), num(a, -s))), call('exp', k.mul(low, num(a, s))))
+}
+
+/** erfc(a sqrt(s)) of a float64 that is not negative. */
+function erfcFar(a: Expr, s: 1 | 0.5): Expr {
+  const bounded = k.pmin(a, num(a, 28 / Math.sqrt(s)))
+  const t = k.div(num(a, 1), k.madd(bounded, num(a, 0.5 * Math.sqrt(s)), num(a, 1)))
+  return k.mul(k.mul(expMinusSquare(bounded, s), t), horner(k.sub(t, num(t, 0.5)), ERFCX64))
+}
+
+function erfDouble(x: Expr): Expr {
+  const a = k.abs(x)
+  return withSign(k.select(k.lt(a, num(x, 0.85)), erfNear(a), k.sub(num(x, 1), erfcFar(a, 1))), x)
+}
+
+function erfcDouble(x: Expr): Expr {
+  const tail = erfcFar(k.abs(x), 1)
+  const far = k.select(k.lt(x, num(x, 0)), k.sub(num(x, 2), tail), tail)
+  return k.select(k.lt(k.abs(x), num(x, 0.5)), k.sub(num(x, 1), erfNear(x)), far)
+}
+
+/** Error function. */
+export const erf = byType(erfSingle, erfDouble)
+
+/** 1 - erf(x), relative also where it is tiny (2.1 ulp in float32). */
+export const erfc = byType(erfcSingle, erfcDouble)
+
+function normalTailSingle(a: Expr): Expr {
+  const bounded = k.pmin(a, f32(14.42))
+  return k.mul(expMinusSquareSingle(bounded, 0.5), erfcxSingle(bounded, 0.5))
+}
+
+/**
+ * The standard normal distribution function, what GELU multiplies by: relative also in the lower tail. In float32
+ * within 5 ulp: it has to be fast.
+ */
+export function normalCdf(x: Expr): Expr {
+  const a = k.abs(x)
+  const tail = k.mul(x.type === 'f32' ? normalTailSingle(a) : erfcFar(a, 0.5), num(x, 0.5))
+  return k.select(k.lt(x, num(x, 0)), tail, k.sub(num(x, 1), tail))
+}
+
+/** erfinv(y)/y over w - 2.5, w = -log(1 - y^2) in [0, 5]; a start for one Halley step, to 2^-27. */
+const ERFINV = [
+  1.501409360450329, 0.24664027905463662, -0.004177392875203149, -0.001252726391773229, 0.00021834938623976644,
+  -4.9724196894547514e-6, -3.4639852676333717e-6, 4.6813134805534123e-7, 2.3335967195708108e-8, -8.931925970244222e-9,
+] // biome-ignore format: a table
+/** erfinv(y) over sqrt(w) - 4.25, for w in [5, 39]; to 2^-21. */
+const ERFINV_TAIL = [
+  4.09222302313035, 1.0099786284024022, 0.0007161788973882908, -0.0006067047520300109, 0.00019937862134915087,
+  -5.5297846059563706e-5, 1.9540003640496656e-5, -4.9266360167859735e-6, -5.216782799950117e-7, 3.630105841160142e-7,
+] // biome-ignore format: a table
+
+/** Inverse of erf; ±1 give infinities, beyond them NaN. */
+export const erfinv = inDouble((y) => {
+  const c = (value: number): Expr => num(y, value)
+  const a = k.abs(y)
+  const rest = k.sub(c(1), a)
+  const w = k.neg(call('log', k.mul(rest, k.add(a, c(1)))))
+  const near = k.mul(a, horner(k.sub(w, c(2.5)), ERFINV))
+  const far = horner(k.sub(k.sqrt(k.pmin(w, c(39))), c(4.25)), ERFINV_TAIL)
+  const x = k.select(k.lt(w, c(5)), near, far)
+  const error = k.select(k.lt(a, c(0.5)), k.sub(erfNear(x), a), k.sub(rest, erfcFar(x, 1)))
+  const u = k.mul(k.mul(error, c(Math.sqrt(Math.PI) / 2)), call('exp', k.mul(x, x)))
+  const step = k.div(u, k.madd(x, u, c(1)))
+  const root = k.select(k.eq(a, c(1)), c(Number.POSITIVE_INFINITY), k.sub(x, step))
+  return withSign(root, y)
+})
+
+/** lgamma(x) / ((x-1)(x-2)) over x - 2, for x in [1.5, 2.5]. */
+const LGAMMA = [
+  0.42278433509846713, -0.10031730167435392, 0.032965000621155864, -0.012384192193371297, 0.00499864116469194,
+  -0.0021081308339532027, 0.0009153769225258352, -0.0004057073976405256, 0.00018255263198029055, -8.309512288139664e-5,
+  3.816899450869808e-5, -1.7661727092640293e-5, 8.221243547899526e-6, -3.846868630984396e-6, 1.813340925941714e-6,
+  -8.554745925302383e-7, 3.863844148542206e-7, -1.8333634733806836e-7, 1.2211977636940668e-7, -5.832930129320894e-8,
+] // biome-ignore format: a table
+
+/** Stirling's series: Bernoulli(2k) / (2k (2k-1)). */
+const STIRLING = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156]
+
+/** log(gamma(x)) of a float64 that is not negative. */
+function lgammaPositive(x: Expr): Expr {
+  const c = (value: number): Expr => num(x, value)
+  let y = x
+  let product = c(1)
+  for (let i = 0; i < 6; i++) {
+    const less = k.sub(y, c(1))
+    const above = k.ge(y, c(2.5))
+    product = k.select(above, k.mul(product, less), product)
+    y = k.select(above, less, y)
+  }
+  // Below 1.5 the argument is raised by 1 or 2; d = y - 2 is formed without rounding y.
+  const low = k.lt(x, c(1.5))
+  const lower = k.lt(x, c(0.5))
+  const raised = k.select(lower, k.mul(x, k.add(x, c(1))), x)
+  const d = k.select(lower, x, k.select(low, k.sub(x, c(1)), k.sub(y, c(2))))
+  const large = k.ge(x, c(8))
+  const log = call('log', k.select(large, x, k.select(low, raised, product)))
+  const unit = k.mul(k.mul(d, k.add(d, c(1))), horner(d, LGAMMA))
+  const small = k.add(unit, k.select(low, k.neg(log), log))
+
+  const inverse = k.div(c(1), x)
+  const series = k.mul(inverse, horner(k.mul(inverse, inverse), STIRLING))
+  const offset = 0.5 * Math.log(2 * Math.PI) - 0.5
+  const stirling = k.madd(k.sub(x, c(0.5)), k.sub(log, c(1)), k.add(series, c(offset)))
+  return k.select(large, stirling, small)
+}
+
+/** log|gamma(x)|; infinite at 0, the negative integers and both infinities. */
+export const lgamma = inDouble((x) => {
+  const c = (value: number): Expr => num(x, value)
+  const a = k.abs(x)
+  const negative = k.lt(x, c(0))
+  const positive = lgammaPositive(k.select(negative, k.add(a, c(1)), a))
+  const sine = k.abs(call('sin', k.mul(k.sub(a, k.nearest(a)), c(Math.PI))))
+  const reflected = k.sub(call('log', k.div(c(Math.PI), sine)), positive)
+  const finite = k.select(negative, reflected, positive)
+  return k.select(k.eq(a, c(Number.POSITIVE_INFINITY)), a, finite)
+})
+
+/** Bernoulli(2k) / 2k: the asymptotic series of digamma. */
+const DIGAMMA = [1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12]
+
+/** Derivative of lgamma, with PyTorch's poles: NaN at the negative integers, an infinity of the other sign at ±0. */
+export const digamma = inDouble((x) => {
+  const c = (value: number): Expr => num(x, value)
+  const negative = k.lt(x, c(0))
+  let y = k.select(negative, k.sub(c(1), x), x)
+  let sum = c(0)
+  for (let i = 0; i < 10; i++) {
+    const below = k.lt(y, c(10))
+    sum = k.select(below, k.sub(sum, k.div(c(1), y)), sum)
+    y = k.select(below, k.add(y, c(1)), y)
+  }
+  const z = k.div(c(1), k.mul(y, y))
+  const half = k.div(c(0.5), y)
+  const series = k.sub(k.sub(call('log', y), half), k.mul(z, horner(z, DIGAMMA)))
+  const positive = k.add(series, sum)
+  const fraction = k.sub(x, k.nearest(x))
+  const cotangent = k.div(c(Math.PI), call('tan', k.mul(fraction, c(Math.PI))))
+  const reflected = k.select(k.eq(fraction, c(0)), c(Number.NaN), k.sub(positive, cotangent))
+  const finite = k.select(negative, reflected, positive)
+  return k.select(k.eq(x, c(0)), withSign(c(Number.POSITIVE_INFINITY), k.neg(x)), finite)
+})

@@ -1,0 +1,13 @@
+// torch.nn.functional: the operations behind the modules, as functions.
+export * from '../ops/activation.ts'
+export { crossEntropy, nllLoss, type Reduction } from '../ops/loss.ts'
+export { linear } from '../ops/linear.ts'
+export { sigmoid, tanh } from '../ops/elementwise.ts'
+import { relu as reluOf } from '../ops/elementwise.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+/** max(x, 0); with `inplace` it overwrites x. */
+export function relu(input: Tensor, options: boolean | { inplace?: boolean } = false): Tensor {
+  const inplace = typeof options === 'boolean' ? options : (options.inplace ?? false)
+  return inplace ? input.relu_() : reluOf(input)
+}

@@ -1,0 +1,11 @@
+// torch.nn: modules, parameters, initialisers and the functions behind them.
+export * from './activation.ts'
+export * from './containers.ts'
+export * from './flatten.ts'
+export * as functional from './functional.ts'
+export * as init from './init.ts'
+export * from './linear.ts'
+export * from './loss.ts'
+export { Module } from './module.ts'
+export { Parameter } from './parameter.ts'
+export type { IncompatibleKeys, StateDict } from './state.ts'

@@ -1,0 +1,153 @@
+// Initialisers: fill a tensor in place, without recording, from PyTorch's own draws.
+import { float32, float64, numberToBfloat, numberToHalf, bfloat16, bfloatToNumber, halfToNumber } from '../base/dtype.ts'
+import { truncNormalFill } from '../base/distributions.ts'
+import { ValueError } from '../base/errors.ts'
+import { defaultGenerator, type Generator, normalFill, uniformFill } from '../base/random.ts'
+import type { Sizes } from '../base/shape.ts'
+import { fillValues } from '../ops/create.ts'
+import { copyValues } from '../tensor/define.ts'
+import { changeInPlace } from '../tensor/node.ts'
+import { noGrad } from '../tensor/mode.ts'
+import { empty, type Tensor } from '../tensor/tensor.ts'
+
+interface InitOptions {
+  /** Draws from this generator instead of the default one. */
+  readonly generator?: Generator | null
+}
+
+type Floats = Float32Array | Float64Array
+
+/** Fills `x` by `draw`, which gets a float array, in double precision for float64. */
+function drawn(x: Tensor, options: InitOptions, draw: (g: Generator, out: Floats) => void): Tensor {
+  return noGrad(() => {
+    changeInPlace(x)
+    const generator = options.generator ?? defaultGenerator
+    const dtype = x.dtype === float64 ? float64 : float32
+    if (x.dtype === dtype && x.contiguousLayout) {
+      draw(generator, x.raw() as Floats)
+      return x
+    }
+    const values = empty(x.sizes, dtype)
+    draw(generator, values.raw() as Floats)
+    copyValues(values, x)
+    return x
+  })
+}
+const narrowing = (x: Tensor): ((v: number) => number) | undefined => {
+  if (x.dtype === float32 || x.dtype === float64) return undefined
+  return x.dtype === bfloat16 ? (v) => bfloatToNumber(numberToBfloat(v)) : (v) => halfToNumber(numberToHalf(v))
+}
+
+/** Uniform numbers from [a, b). */
+export function uniform_(x: Tensor, a = 0, b = 1, options: InitOptions = {}): Tensor {
+  return drawn(x, options, (g, out) => uniformFill(g, out, a, b, narrowing(x)))
+}
+
+/** Normal numbers. */
+export function normal_(x: Tensor, mean = 0, std = 1, options: InitOptions = {}): Tensor {
+  return drawn(x, options, (g, out) => normalFill(g, out, mean, std, narrowing(x) !== undefined))
+}
+
+/** Normal numbers, drawn again where they fall outside [a, b]. */
+export function truncNormal_(x: Tensor, mean = 0, std = 1, a = -2, b = 2, options: InitOptions = {}): Tensor {
+  return drawn(x, options, (g, out) => truncNormalFill(g, out, mean, std, a, b))
+}
+
+/** The value given, everywhere. */
+export function constant_(x: Tensor, value: number): Tensor {
+  return noGrad(() => {
+    changeInPlace(x)
+    return fillValues(x, value)
+  })
+}
+
+/** Ones. */
+export const ones_ = (x: Tensor): Tensor => constant_(x, 1)
+/** Zeros. */
+export const zeros_ = (x: Tensor): Tensor => constant_(x, 0)
+
+/** The identity, in a matrix. Throws ValueError for other ranks. */
+export function eye_(x: Tensor): Tensor {
+  if (x.ndim !== 2) throw new ValueError('Only tensors with 2 dimensions are supported')
+  constant_(x, 0)
+  constant_(x.detach().diagonal(), 1)
+  return x
+}
+
+/** Fan in and fan out: inputs and outputs of one unit, times the size of its receptive field. */
+function fans(sizes: Sizes): { fanIn: number; fanOut: number } {
+  if (sizes.length < 2) {
+    throw new ValueError('Fan in and fan out can not be computed for tensor with fewer than 2 dimensions')
+  }
+  const field = sizes.slice(2).reduce((a, b) => a * b, 1)
+  return { fanIn: sizes[1] * field, fanOut: sizes[0] * field }
+}
+
+export type Nonlinearity = 'linear' | 'conv1d' | 'conv2d' | 'conv3d' | 'convTranspose1d' | 'convTranspose2d' | 'convTranspose3d' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'leaky_relu' | 'selu'
+
+/** The factor by which a non-linearity shrinks the spread of values: sqrt(2) for relu, 5/3 for tanh. */
+export function calculateGain(nonlinearity: Nonlinearity, param?: number | null): number {
+  const name: string = nonlinearity
+  if (name === 'tanh') return 5 / 3
+  if (name === 'relu') return Math.sqrt(2)
+  if (name === 'selu') return 3 / 4
+  if (name === 'leakyRelu' || name === 'leaky_relu') {
+    const slope = param ?? 0.01
+    return Math.sqrt(2 / (1 + slope * slope))
+  }
+  if (name === 'sigmoid' || name === 'linear' || name.startsWith('conv')) return 1
+  throw new ValueError(`Unsupported nonlinearity ${name}`)
+}
+
+export type FanMode = 'fanIn' | 'fanOut' | 'fan_in' | 'fan_out'
+
+function fanOf(x: Tensor, mode: FanMode): number {
+  const name = mode.toLowerCase().replace('_', '')
+  if (name !== 'fanin' && name !== 'fanout') {
+    throw new ValueError(`Mode ${mode} not supported, please use one of ['fan_in', 'fan_out']`)
+  }
+  const { fanIn, fanOut } = fans(x.sizes)
+  return name === 'fanin' ? fanIn : fanOut
+}
+
+interface KaimingOptions extends InitOptions {
+  /** The negative slope of a leaky relu. */
+  readonly a?: number
+  readonly mode?: FanMode
+  readonly nonlinearity?: Nonlinearity
+}
+
+function kaimingStd(x: Tensor, { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' }: KaimingOptions): number {
+  return calculateGain(nonlinearity, a) / Math.sqrt(fanOf(x, mode))
+}
+
+/** Uniform in +-gain * sqrt(3 / fan) (He et al., https://arxiv.org/abs/1502.01852). */
+export function kaimingUniform_(x: Tensor, options: KaimingOptions = {}): Tensor {
+  if (x.sizes.includes(0)) return noOperation(x)
+  const bound = Math.sqrt(3) * kaimingStd(x, options)
+  return uniform_(x, -bound, bound, options)
+}
+
+/** Normal with deviation gain / sqrt(fan) (He et al., https://arxiv.org/abs/1502.01852). */
+export function kaimingNormal_(x: Tensor, options: KaimingOptions = {}): Tensor {
+  if (x.sizes.includes(0)) return noOperation(x)
+  return normal_(x, 0, kaimingStd(x, options), options)
+}
+
+function noOperation(x: Tensor): Tensor {
+  console.warn('UserWarning: Initializing zero-element tensors is a no-op')
+  return x
+}
+
+/** Uniform in +-gain * sqrt(6 / (fan in + fan out)) (Glorot and Bengio, 2010). */
+export function xavierUniform_(x: Tensor, gain = 1, options: InitOptions = {}): Tensor {
+  const { fanIn, fanOut } = fans(x.sizes)
+  const bound = Math.sqrt(3) * (gain * Math.sqrt(2 / (fanIn + fanOut)))
+  return uniform_(x, -bound, bound, options)
+}
+
+/** Normal with deviation gain * sqrt(2 / (fan in + fan out)) (Glorot and Bengio, 2010). */
+export function xavierNormal_(x: Tensor, gain = 1, options: InitOptions = {}): Tensor {
+  const { fanIn, fanOut } = fans(x.sizes)
+  return normal_(x, 0, gain * Math.sqrt(2 / (fanIn + fanOut)), options)
+}

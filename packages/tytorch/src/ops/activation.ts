@@ -1,0 +1,155 @@
+// Activation functions: softmax and its kin as row kernels, the element-wise ones as one kernel forward and one back.
+// Gradients are the fused kernel, or tensor ops where the backward pass is itself recorded (createGraph).
+import type { DType } from '../base/dtype.ts'
+import { RuntimeError } from '../base/errors.ts'
+import { wrapDim } from '../base/shape.ts'
+import { acc, constant, type Expr, k, load, other, result } from '../ir/expr.ts'
+import type { Kernel } from '../ir/kernel.ts'
+import * as m from '../ir/maths.ts'
+import { type Args, op } from '../tensor/define.ts'
+import { isGradEnabled } from '../tensor/mode.ts'
+import { record } from '../tensor/node.ts'
+import { device, runRows } from '../tensor/run.ts'
+import { emptyLike, type Tensor } from '../tensor/tensor.ts'
+import { exp, mul, neg, sub } from './elementwise.ts'
+import { sum } from './reduce.ts'
+
+const c = (x: Expr, value: number): Expr => constant(value, x.type)
+
+/** A fold of rows with one accumulator. */
+const fold = (init: Expr, step: (a: Expr) => Expr, merge: (a: Expr, b: Expr) => Expr): Kernel['passes'][number] => {
+  const a = acc(0, init.type)
+  return { kind: 'reduce', init: [init], step: [step(a)], merge: [merge(a, other(0, init.type))] }
+}
+
+type RowMap = (x: Expr, y: Expr) => Kernel['passes']
+
+/** Kernels of one or two tensors and a result, all of one dtype and shape, that work along rows; by dtype. */
+function rowOp(name: string, inputs: 1 | 2, passes: RowMap): (operands: readonly Tensor[], dim: number) => Tensor {
+  const kernels: (Kernel | undefined)[] = []
+  const build = (dtype: DType): Kernel => ({
+    name,
+    args: [...Array(inputs).fill({ dtype, mode: 'read', per: 'element' }), { dtype, mode: 'write', per: 'element' }],
+    scalars: [],
+    passes: passes(load(0, dtype.compute), load(1, dtype.compute)),
+    rowStores: [],
+  })
+  return (operands, dim) => {
+    const [x] = operands
+    const kernel = (kernels[x.dtype.index] ??= build(x.dtype))
+    const out = emptyLike(x)
+    if (x.count === 0) return out
+    const all = [...operands, out]
+    const n = x.sizes[dim]
+    if (dim === x.sizes.length - 1 && operands.every((t) => t.contiguousLayout)) {
+      const step = x.dtype.itemsize
+      const strides = [0, n * step, step] as const
+      device().launch(kernel, [1, x.count / n, n], all.map((t) => t.pointer), all.map(() => strides), [])
+    } else if (x.sizes.length === 0) runRows(kernel, [1], 0, all)
+    else runRows(kernel, x.sizes, dim, all)
+    return out
+  }
+}
+
+const largest = (x: Expr): Kernel['passes'][number] =>
+  fold(c(x, Number.NEGATIVE_INFINITY), (a) => k.max(a, x), k.max)
+const total = (x: Expr): Kernel['passes'][number] => fold(c(x, 0), (a) => k.add(a, x), k.add)
+const into = (arg: number, value: Expr): Kernel['passes'][number] => ({ kind: 'map', stores: [{ arg, value }] })
+
+const softmaxRows = rowOp('softmax', 1, (x) => {
+  const e = m.exp(k.sub(x, result(0, 0, x.type)))
+  return [largest(x), total(e), into(1, k.div(e, result(1, 0, x.type)))]
+})
+const logSoftmaxRows = rowOp('logSoftmax', 1, (x) => {
+  const shifted = k.sub(x, result(0, 0, x.type))
+  return [largest(x), total(m.exp(shifted)), into(1, k.sub(shifted, m.log(result(1, 0, x.type))))]
+})
+const softmaxBackRows = rowOp('softmaxBackward', 2, (g, y) => [
+  total(k.mul(g, y)),
+  into(2, k.mul(k.sub(g, result(0, 0, g.type)), y)),
+])
+const logSoftmaxBackRows = rowOp('logSoftmaxBackward', 2, (g, y) => [
+  total(g),
+  into(2, k.sub(g, k.mul(m.exp(y), result(0, 0, g.type)))),
+])
+
+interface SoftmaxOptions {
+  readonly dim?: number | null
+  /** Converts the input first. */
+  readonly dtype?: DType | null
+}
+type Softmax = (x: Tensor, ...args: Args<[dim?: number | null], SoftmaxOptions>) => Tensor
+
+let warnedOfDim = false
+/** The dimension that PyTorch guesses where none is given, with its warning, once. */
+function dimOf(name: string, dim: number | null | undefined, x: Tensor): number {
+  if (typeof dim === 'number') return wrapDim(dim, x.ndim)
+  if (!warnedOfDim) {
+    warnedOfDim = true
+    console.warn(
+      `UserWarning: Implicit dimension choice for ${name} has been deprecated. Change the call to include dim=X as an argument.`,
+    )
+  }
+  return x.ndim === 0 || x.ndim === 1 || x.ndim === 3 ? 0 : 1
+}
+
+function floating(kernel: string, x: Tensor): Tensor {
+  if (!x.dtype.isFloatingPoint) throw new RuntimeError(`"${kernel}" not implemented for '${x.dtype.title}'`)
+  return x
+}
+
+function prepared(name: string, given: Tensor, dim: number, dtype: DType | null | undefined): Tensor {
+  const x = dtype ? given.to(dtype) : given
+  return floating(`${name}${dim === x.ndim - 1 || x.ndim === 0 ? '_lastdim' : ''}_kernel_impl`, x)
+}
+
+/** exp(x) / sum of exp(x) along `dim`. */
+export const softmax: Softmax = op({
+  name: 'softmax',
+  python: 'nn.functional.softmax',
+  signature: 'input, dim, *, dtype',
+  differentiable: true,
+  forward: (input: Tensor, dim?: number | null, dtype?: DType | null) => {
+    const d = dimOf('softmax', dim, input)
+    const x = prepared('softmax', input, d, dtype)
+    const out = softmaxRows([x], d)
+    return record(out, 'SoftmaxBackward0', [x], [out], (g, [y]) => [softmaxGradient(g, y, d)])
+  },
+})
+
+/** (g - sum(g * y)) * y. */
+function softmaxGradient(g: Tensor, y: Tensor, dim: number): Tensor {
+  if (!isGradEnabled()) return softmaxBackRows([g, y], dim)
+  const product = mul(g, y)
+  return sub(product, mul(sum(product, dim, true), y))
+}
+
+/** x - log(sum of exp(x)) along `dim`: the logarithm of softmax, without its loss of digits. */
+export const logSoftmax: Softmax = op({
+  name: 'logSoftmax',
+  python: 'nn.functional.log_softmax',
+  signature: 'input, dim, *, dtype',
+  differentiable: true,
+  forward: (input: Tensor, dim?: number | null, dtype?: DType | null) => {
+    const d = dimOf('log_softmax', dim, input)
+    const x = prepared('log_softmax', input, d, dtype)
+    const out = logSoftmaxRows([x], d)
+    return record(out, 'LogSoftmaxBackward0', [x], [out], (g, [y]) => [logSoftmaxGradient(g, y, d)])
+  },
+})
+
+/** g - exp(y) * sum(g). */
+function logSoftmaxGradient(g: Tensor, y: Tensor, dim: number): Tensor {
+  if (!isGradEnabled()) return logSoftmaxBackRows([g, y], dim)
+  return sub(g, mul(exp(y), sum(g, dim, true)))
+}
+
+/** softmax(-x). */
+export const softmin: Softmax = op({
+  name: 'softmin',
+  python: 'nn.functional.softmin',
+  signature: 'input, dim, *, dtype',
+  differentiable: true,
+  forward: (input: Tensor, dim?: number | null, dtype?: DType | null) =>
+    softmax(neg(input), { dim: dimOf('softmin', dim, input), dtype: dtype ?? null }),
+})

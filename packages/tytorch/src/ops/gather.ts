@@ -1,0 +1,240 @@
+// Reading elements by position: the checks of indices, the kernels that read, and gather, indexSelect and take.
+import { type DType, int32, int64 } from '../base/dtype.ts'
+import { IndexError, RuntimeError } from '../base/errors.ts'
+import { numelOf, type Sizes, wrapDim } from '../base/shape.ts'
+import { constant, type Expr, gather as gatherAt, k, load, position, scalar } from '../ir/expr.ts'
+import { type Kernel, mapKernel } from '../ir/kernel.ts'
+import { type Args, op } from '../tensor/define.ts'
+import { record } from '../tensor/node.ts'
+import { runRows } from '../tensor/run.ts'
+import { alias, empty, type Tensor } from '../tensor/tensor.ts'
+
+/**
+ * Which element of a tensor belongs to each element of a result of `sizes`: the one at
+ * sum(strides[d] * i[d]) + unit * position, where the position comes from `index`, seen in the result's sizes.
+ */
+export interface Plan {
+  readonly sizes: Sizes
+  readonly strides: Sizes
+  readonly index: Tensor
+  readonly unit: number
+  /** What is added to a negative position. */
+  readonly size: number
+}
+
+// Host routine: an error has to be raised before anything is written, so the indices are read here.
+/** The first element of an integer `index` outside [low, size), or null. */
+export function outside(index: Tensor, low: number, size: number): number | null {
+  if (index.count === 0) return null
+  const source = index.contiguousLayout ? index : index.clone()
+  if (source.dtype !== int64) {
+    for (const v of source.raw() as Int32Array) if (v < low || v >= size) return v
+    return null
+  }
+  const raw = source.raw()
+  const words = new Int32Array(raw.buffer as ArrayBuffer, raw.byteOffset, 2 * source.count)
+  for (let i = 0; i < words.length; i += 2) {
+    const v = words[i + 1] * 2 ** 32 + (words[i] >>> 0)
+    if (v < low || v >= size) return v
+  }
+  return null
+}
+
+/** PyTorch's words for an index out of range. */
+export function outOfBounds(bad: number, dim: number, size: number): string {
+  return `index ${bad} is out of bounds for dimension ${dim} with size ${size}`
+}
+
+const kernels = new Map<string, Kernel>()
+
+/** A position that counts from the end if it is negative. */
+const wrapped = (at: Expr, size: Expr): Expr => k.select(k.lt(at, constant(0, 'i32')), k.add(at, size), at)
+
+function pickKernel(dtype: DType, index: DType, per: 'element' | 'row'): Kernel {
+  const key = `${dtype.name} ${index.name} ${per}`
+  let kernel = kernels.get(key)
+  if (!kernel) {
+    const at = wrapped(k.cast(load(1, index.compute), 'i32'), scalar(0, 'i32'))
+    const place = k.add(k.mul(at, scalar(1, 'i32')), k.mul(position(), scalar(2, 'i32')))
+    kernel = mapKernel(
+      'pick',
+      [
+        { dtype, mode: 'read', per: 'element' },
+        { dtype: index, mode: 'read', per },
+        { dtype, mode: 'write', per: 'element' },
+      ],
+      ['i32', 'i32', 'i32'],
+      [{ arg: 2, value: gatherAt(0, dtype.compute, place) }],
+    )
+    kernels.set(key, kernel)
+  }
+  return kernel
+}
+
+/** Fills `out`, of the plan's sizes, with the elements of `source` that the plan names. */
+export function pick(source: Tensor, plan: Plan, out: Tensor): Tensor {
+  if (out.count === 0) return out
+  const sizes = plan.sizes.length ? plan.sizes : [1]
+  const last = sizes.length - 1
+  const step = plan.strides[last] ?? 0
+  const from = alias(source, sizes, [...plan.strides.slice(0, last), 1], source.offset)
+  const index = plan.index.sizes.length ? plan.index : alias(plan.index, [1], [0], plan.index.offset)
+  const to = plan.sizes.length ? out : alias(out, [1], [1], out.offset)
+  const per = index.strides[last] === 0 || sizes[last] === 1 ? 'row' : 'element'
+  runRows(pickKernel(source.dtype, index.dtype, per), sizes, last, [from, index, to], [plan.size, plan.unit, step])
+  return out
+}
+
+const offsetKernels = new Map<string, Kernel>()
+
+/** Element offsets sum(stride[i] * index[i]), int32, of indices that broadcast to `sizes`. */
+export function offsetsOf(indices: readonly Tensor[], extents: Sizes, strides: Sizes, sizes: Sizes): Tensor {
+  const out = empty(sizes, int32)
+  if (out.count === 0) return out
+  const key = indices.map((t) => t.dtype.name).join(' ')
+  let kernel = offsetKernels.get(key)
+  if (!kernel) {
+    const terms = indices.map((t, i) =>
+      k.mul(wrapped(k.cast(load(i, t.dtype.compute), 'i32'), scalar(2 * i, 'i32')), scalar(2 * i + 1, 'i32')),
+    )
+    kernel = mapKernel(
+      'offsets',
+      [...indices.map((t) => ({ dtype: t.dtype, mode: 'read', per: 'element' }) as const), { dtype: int32, mode: 'write', per: 'element' }],
+      indices.flatMap(() => ['i32', 'i32'] as const),
+      [{ arg: indices.length, value: terms.reduce((a, b) => k.add(a, b)) }],
+    )
+    offsetKernels.set(key, kernel)
+  }
+  const scalars = indices.flatMap((_, i) => [extents[i], strides[i]])
+  const last = sizes.length - 1
+  if (last < 0) {
+    const flat = [...indices, out].map((t) => alias(t, [1], [1], t.offset))
+    runRows(kernel, [1], 0, flat, scalars)
+  } else runRows(kernel, sizes, last, [...indices, out], scalars)
+  return out
+}
+
+/** The plan that reads along `dim` of `x` at the positions of `index`, which has as many dimensions. */
+export function planAlong(x: Tensor, dim: number, index: Tensor): Plan {
+  const strides = index.sizes.map((_, i) => (i === dim ? 0 : x.strides[i]))
+  return { sizes: index.sizes, strides, index, unit: x.strides[dim] ?? 0, size: x.sizes[dim] ?? 1 }
+}
+
+/** The plan that reads whole slices of `dim` of `x` at the positions of the vector `index`. */
+export function planSlices(x: Tensor, dim: number, index: Tensor): Plan {
+  const sizes = x.ndim === 0 ? [index.count] : x.sizes.map((n, i) => (i === dim ? index.count : n))
+  const step = index.strides[0] ?? 0
+  const seen = alias(index, sizes, sizes.map((_, i) => (i === dim ? step : 0)), index.offset)
+  const strides = sizes.map((_, i) => (i === dim ? 0 : x.strides[i]))
+  return { sizes, strides, index: seen, unit: x.strides[dim] ?? 0, size: x.sizes[dim] ?? 1 }
+}
+
+/** Throws unless `index` may be used by gather and scatter along `dim` of `x` (and with `src`, for scatter). */
+export function checkAlong(name: string, x: Tensor, dim: number, index: Tensor, src?: Tensor): void {
+  if (index.dtype !== int64 && index.dtype !== int32) throw new RuntimeError(`${name}(): Expected dtype int32/int64 for index`)
+  if (index.count === 0) return
+  if (Math.max(index.ndim, 1) !== Math.max(x.ndim, 1)) {
+    throw new RuntimeError('Index tensor must have the same number of dimensions as input tensor')
+  }
+  if (src && Math.max(src.ndim, 1) !== Math.max(index.ndim, 1)) {
+    throw new RuntimeError('Index tensor must have the same number of dimensions as src tensor')
+  }
+  const text = (t: Tensor): string => `[${t.sizes.join(', ')}]`
+  const larger = index.sizes.findIndex((n, i) => i !== dim && n > (x.sizes[i] ?? 1))
+  if (!src && larger >= 0) {
+    throw new RuntimeError(
+      name === 'gather'
+        ? `Size does not match at dimension ${larger} expected index ${text(index)} to be no larger than self ${text(x)} apart from dimension ${dim}`
+        : `Expected index ${text(index)} to be no larger than self ${text(x)} apart from dimension ${dim}`,
+    )
+  }
+  if (src && (larger >= 0 || index.sizes.some((n, i) => n > (src.sizes[i] ?? 1)))) {
+    throw new RuntimeError(
+      `Expected index ${text(index)} to be no larger than self ${text(x)} apart from dimension ${dim} and to be no larger size than src ${text(src)}`,
+    )
+  }
+  const size = x.sizes[dim] ?? 1
+  const bad = outside(index, 0, size)
+  if (bad !== null) throw new RuntimeError(outOfBounds(bad, dim, size))
+}
+
+/** `x[..., index[...], ...]` along `dim`: the result has the sizes of `index` (int64 or int32, no negative ones). */
+export const gather: (x: Tensor, ...args: Args<[dim: number, index: Tensor], { dim: number; index: Tensor; sparseGrad?: boolean }>) => Tensor = op({
+  name: 'gather',
+  signature: 'input, dim, index, *, sparse_grad',
+  differentiable: true,
+  forward: (x: Tensor, dim: number, index: Tensor) => {
+    const d = wrapDim(dim, x.ndim)
+    checkAlong('gather', x, d, index)
+    const out = pick(x, planAlong(x, d, index), empty(index.sizes, x.dtype))
+    const { sizes } = x
+    return record(out, 'GatherBackward0', [x], [index], (g, [at]) => [
+      at.count === 0 ? g.newZeros(sizes) : g.newZeros(sizes).scatterAdd_(d, at, g),
+    ])
+  },
+})
+
+/** Throws unless `index` is a vector (or 0-d) of integers in the range of `dim`. */
+export function checkSlices(name: string, x: Tensor, dim: number, index: Tensor): void {
+  if (index.ndim > 1) throw new IndexError(`${name}(): Index is supposed to be a vector`)
+  if (index.dtype !== int64 && index.dtype !== int32) throw new RuntimeError(`${name}(): Expected dtype int32 or int64 for index`)
+  const size = x.sizes[dim] ?? 1
+  const bad = outside(index, 0, size)
+  if (bad !== null) {
+    throw new IndexError(`index out of range in self: ${name}() got index ${bad} for dimension ${dim} with size ${size}`)
+  }
+}
+
+/** The slices of dimension `dim` that the vector `index` names, as a copy. Throws IndexError out of range. */
+export const indexSelect: (x: Tensor, ...args: Args<[dim: number, index: Tensor], { dim: number; index: Tensor }>) => Tensor = op({
+  name: 'indexSelect',
+  signature: 'input, dim, index',
+  differentiable: true,
+  forward: (x: Tensor, dim: number, index: Tensor) => {
+    const d = wrapDim(dim, x.ndim)
+    checkSlices('index_select', x, d, index)
+    const plan = planSlices(x, d, index)
+    const out = pick(x, plan, empty(plan.sizes, x.dtype))
+    const { sizes } = x
+    const result = sizes.length === 0 ? out.reshape([]) : out
+    return record(result, 'IndexSelectBackward0', [x], [index], (g, [at]) => [g.newZeros(sizes).indexAdd_(d, at, g)])
+  },
+})
+
+/** Elements of the flattened `x` at the positions of `index` (int64), in the sizes of `index`. */
+export const take: (x: Tensor, index: Tensor) => Tensor = op({
+  name: 'take',
+  signature: 'input, index',
+  differentiable: true,
+  forward: (x: Tensor, index: Tensor) => {
+    if (index.dtype !== int64) throw new IndexError(`take(): Expected a long tensor for index, but got ${index.dtype.title}`)
+    const bad = outside(index, -x.count, x.count)
+    if (bad !== null) throw new IndexError(`out of range: tried to access index ${bad} on a tensor of ${x.count} elements.`)
+    const source = x.detach().contiguous()
+    const plan = { sizes: index.sizes, strides: index.sizes.map(() => 0), index, unit: 1, size: x.count }
+    const out = pick(source, plan, empty(index.sizes, x.dtype))
+    const { sizes } = x
+    return record(out, 'TakeBackward0', [x], [index], (g, [at]) => [
+      g.newZeros([numelOf(sizes)]).indexPut_([at.reshape(-1)], g.reshape(-1), true).view(sizes),
+    ])
+  },
+})
+
+/** `take` along `dim` at the positions of `index`, both broadcast in the other dimensions; flattened without `dim`. */
+export const takeAlongDim: (x: Tensor, ...args: Args<[index: Tensor, dim?: number | null], { indices?: Tensor; dim?: number | null }>) => Tensor = op({
+  name: 'takeAlongDim',
+  signature: 'input, indices, dim',
+  differentiable: true,
+  forward: (x: Tensor, index: Tensor, dim?: number | null) => {
+    if (dim === undefined || dim === null) return gather(x.reshape(-1), 0, index.reshape(-1))
+    if (x.ndim !== index.ndim) {
+      throw new RuntimeError(
+        `torch.take_along_dim(): input and indices should have the same number of dimensions, but got ${x.ndim} dimensions for input, and ${index.ndim} dimensions for indices`,
+      )
+    }
+    const d = wrapDim(dim, x.ndim)
+    const shared = x.sizes.map((n, i) => (i === d ? 1 : n === 1 ? index.sizes[i] : n))
+    const along = (t: Tensor): Tensor => t.expand(shared.map((n, i) => (i === d ? t.sizes[d] : n)))
+    return gather(along(x), d, along(index))
+  },
+})

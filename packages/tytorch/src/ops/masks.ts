@@ -1,0 +1,245 @@
+// Choosing elements by a boolean mask: where, maskedFill, maskedSelect, maskedScatter, and nonzero.
+import { bool, type DType, encode, float32, int64, type Operand, resultType, scalarKind } from '../base/dtype.ts'
+import { RuntimeError } from '../base/errors.ts'
+import { broadcastSizes, type Sizes, sameSizes } from '../base/shape.ts'
+import { k, load, scalar } from '../ir/expr.ts'
+import { type Kernel, mapKernel } from '../ir/kernel.ts'
+import { type Args, copyValues, type Num, op, reduceLike, shapeOf, type TensorLike } from '../tensor/define.ts'
+import { record } from '../tensor/node.ts'
+import { broadcastAll, Prepared, runMap } from '../tensor/run.ts'
+import { alias, empty, Tensor } from '../tensor/tensor.ts'
+import { offsetsOf, pick } from './gather.ts'
+import { put, scalarTensor, written } from './scatter.ts'
+
+const read = (dtype: DType): Kernel['args'][number] => ({ dtype, mode: 'read', per: 'element' })
+const write = (dtype: DType): Kernel['args'][number] => ({ dtype, mode: 'write', per: 'element' })
+
+const wheres = new Map<string, Prepared>()
+
+/** `a` where `condition`, else `b`, converted to `dtype`; all broadcast; not recorded. */
+function choose(condition: Tensor, a: Tensor, b: Tensor, dtype: DType): Tensor {
+  const key = `${a.dtype.name} ${b.dtype.name} ${dtype.name}`
+  let prepared = wheres.get(key)
+  if (!prepared) {
+    const value = k.select(
+      load(0, 'bool'),
+      k.cast(load(1, a.dtype.compute), dtype.compute),
+      k.cast(load(2, b.dtype.compute), dtype.compute),
+    )
+    prepared = new Prepared(mapKernel('where', [read(bool), read(a.dtype), read(b.dtype), write(dtype)], [], [{ arg: 3, value }]))
+    wheres.set(key, prepared)
+  }
+  const sizes = broadcastAll([condition, a, b])
+  const out = empty(sizes, dtype)
+  runMap(prepared, sizes, [condition, a, b, out])
+  return out
+}
+
+const operandOf = (x: TensorLike): Operand =>
+  x instanceof Tensor ? { dtype: x.dtype, rank: x.ndim } : { dtype: bool, rank: 0, weak: scalarKind(x) }
+
+interface Where {
+  (condition: Tensor, input: TensorLike, other: TensorLike): Tensor
+  (condition: Tensor): Tensor[]
+}
+/** Elements of `input` where `condition` (bool) holds, else of `other`; with the condition alone, where it holds. */
+export const where: Where = op<(condition: Tensor, input?: TensorLike, other?: TensorLike) => Tensor | Tensor[]>({
+  name: 'where',
+  signature: 'condition, input, other',
+  differentiable: true,
+  forward: (condition: Tensor, x?: TensorLike, y?: TensorLike) => {
+    if (x === undefined && y === undefined) return nonzero(condition, { asTuple: true })
+    if (x === undefined || y === undefined) throw new TypeError('where(): expected both input and other, or neither')
+    if (condition.dtype !== bool && condition.dtype.name !== 'uint8') {
+      throw new RuntimeError(`where expected condition to be a boolean tensor, but got a tensor with dtype ${condition.dtype.title}`)
+    }
+    const dtype = resultType([operandOf(x), operandOf(y)])
+    const a = x instanceof Tensor ? x : scalarTensor(x, dtype)
+    const b = y instanceof Tensor ? y : scalarTensor(y, dtype)
+    const test = condition.dtype === bool ? condition : condition.ne(0)
+    const out = choose(test, a, b, dtype)
+    const [la, lb] = [shapeOf(a), shapeOf(b)]
+    return record(out, 'WhereBackward0', [a, b], [test], (g, [c], needs) => [
+      needs[0] ? reduceLike(where(c, g, 0), la) : null,
+      needs[1] ? reduceLike(where(c, 0, g), lb) : null,
+    ])
+  },
+}) as Where
+
+/** `x` where `condition` holds, else `other`: the method `x.where(condition, other)`. */
+export const whereOf = (x: Tensor, condition: Tensor, other: TensorLike): Tensor => where(condition, x, other)
+
+const fills = new Map<DType, Prepared>()
+
+/** Writes into `out` the elements of `x`, or the number where the mask holds. */
+function fillMasked(x: Tensor, mask: Tensor, value: Num, out: Tensor): void {
+  const { compute } = x.dtype
+  const type = compute === 'bool' ? 'i32' : compute
+  let prepared = fills.get(x.dtype)
+  if (!prepared) {
+    const filled = k.select(load(1, 'bool'), k.cast(scalar(0, type), compute), load(0, compute))
+    prepared = new Prepared(mapKernel('maskedFill', [read(x.dtype), read(bool), write(x.dtype)], [type], [{ arg: 2, value: filled }]))
+    fills.set(x.dtype, prepared)
+  }
+  const launch = compute === 'i64' ? (encode(int64, value) as bigint) : compute === 'bool' ? Number(Boolean(value)) : Number(encode(x.dtype.kind === 'int' ? x.dtype : float(x.dtype), value))
+  runMap(prepared, out.sizes, [x, mask, out], [launch])
+}
+/** The dtype whose encoding of a float is the number itself. */
+const float = (dtype: DType): DType => (dtype.itemsize === 2 ? float32 : dtype)
+
+function checkMask(name: string, mask: Tensor): void {
+  if (mask.dtype === bool) return
+  const dtype = { int64: 'long int', int32: 'int', int16: 'short int', int8: 'signed char', uint8: 'unsigned char', float32: 'float', float64: 'double', float16: 'c10::Half', bfloat16: 'c10::BFloat16', bool: 'bool' }[mask.dtype.name]
+  throw new RuntimeError(
+    name === 'masked_select'
+      ? `masked_select: expected BoolTensor for mask`
+      : `${name} only supports boolean masks, but got mask with dtype ${dtype}`,
+  )
+}
+
+const maskedFilling =
+  (inPlace: boolean) =>
+  (x: Tensor, mask: Tensor, value: Num | Tensor): Tensor => {
+    checkMask('masked_fill_', mask)
+    if (value instanceof Tensor && value.ndim > 0) {
+      throw new RuntimeError(`masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ${value.ndim} dimension(s).`)
+    }
+    const sizes = broadcastSizes(x.sizes, mask.sizes)
+    if (inPlace && !sameSizes(sizes, x.sizes)) mask.expand(x.sizes)
+    const like = shapeOf(x)
+    if (value instanceof Tensor) {
+      const chosen = choose(mask, value, x, x.dtype)
+      const { out, before } = inPlace ? written(x, true) : { out: chosen, before: x }
+      if (inPlace) copyValues(chosen, out)
+      return record(out, 'MaskedFillBackward1', [before, value], [mask], (g, [m], needs) => [
+        needs[0] ? reduceLike(maskedFill(g, m, 0), like) : null,
+        needs[1] ? where(m, g, 0).sum() : null,
+      ])
+    }
+    const { out, before } = inPlace ? written(x, true) : { out: empty(sizes, x.dtype), before: x }
+    fillMasked(x, mask, value, out)
+    return record(out, 'MaskedFillBackward0', [before], [mask], (g, [m]) => [reduceLike(maskedFill(g, m, 0), like)])
+  }
+/** `x` with `value` (a number or a 0-d tensor) where `mask` (bool, broadcast) holds. */
+export const maskedFill: (x: Tensor, ...args: Args<[mask: Tensor, value: Num | Tensor], { mask?: Tensor; value?: Num | Tensor }>) => Tensor = op({
+  name: 'maskedFill',
+  signature: 'input, mask, value',
+  differentiable: true,
+  forward: maskedFilling(false),
+  inPlace: maskedFilling(true),
+})
+
+// Host routine: how many elements there are is known only after they were read.
+/** Row-major positions of the elements of `x` that are not zero. */
+export function nonzeroPositions(x: Tensor): number[] {
+  const test = x.dtype === bool ? x.detach().contiguous() : x.detach().ne(0).contiguous()
+  const raw = test.raw() as Uint8Array
+  const found: number[] = []
+  for (let i = 0; i < raw.length; i++) if (raw[i] !== 0) found.push(i)
+  return found
+}
+
+// Host routine.
+/** Row-major positions as coordinates in `sizes`: int64, [positions, dimensions]. */
+function coordinates(found: readonly number[], sizes: Sizes): Tensor {
+  const rank = sizes.length
+  const out = empty([found.length, rank], int64)
+  const raw = out.raw()
+  const words = new Int32Array(raw.buffer as ArrayBuffer, raw.byteOffset, 2 * found.length * rank)
+  for (let i = 0; i < found.length; i++) {
+    let rest = found[i]
+    for (let d = rank - 1; d >= 0; d--) {
+      const at = 2 * (i * rank + d)
+      words[at] = rest % sizes[d]
+      words[at + 1] = 0
+      rest = Math.floor(rest / sizes[d])
+    }
+  }
+  return out
+}
+
+/** Coordinates of the elements that are not zero, one int64 vector a dimension. */
+export function nonzeroColumns(x: Tensor): Tensor[] {
+  const sizes = x.ndim ? x.sizes : [1]
+  const table = coordinates(nonzeroPositions(x), sizes)
+  return sizes.map((_, d) => alias(table, [table.sizes[0]], [sizes.length], d))
+}
+
+interface Nonzero {
+  (x: Tensor, options: { asTuple: true }): Tensor[]
+  (x: Tensor, options?: { asTuple?: false }): Tensor
+}
+/** Coordinates of the elements that are not zero: int64 [n, dimensions], or with asTuple a vector a dimension. */
+export const nonzero: Nonzero = op<(x: Tensor, asTuple?: boolean) => Tensor | Tensor[]>({
+  name: 'nonzero',
+  signature: 'input, *, as_tuple',
+  forward: (x: Tensor, asTuple = false) => (asTuple ? nonzeroColumns(x) : coordinates(nonzeroPositions(x), x.sizes)),
+}) as Nonzero
+
+/** As `nonzero`. */
+export const argwhere = (x: Tensor): Tensor => nonzero(x)
+
+/** Offsets of the elements of `x` (seen in `sizes`) that the mask selects, int32. */
+function maskOffsets(x: Tensor, mask: Tensor, sizes: Sizes): { seen: Tensor; offsets: Tensor } {
+  const seen = x.detach().expand(sizes)
+  const columns = nonzeroColumns(mask.detach().expand(sizes))
+  const extents = sizes.length ? sizes : [1]
+  const strides = sizes.length ? seen.strides : [0]
+  return { seen, offsets: offsetsOf(columns, extents, strides, columns[0].sizes) }
+}
+
+/** The elements where `mask` (bool) holds, as a vector; both broadcast. */
+export const maskedSelect: (x: Tensor, mask: Tensor) => Tensor = op({
+  name: 'maskedSelect',
+  signature: 'input, mask',
+  differentiable: true,
+  forward: (x: Tensor, mask: Tensor) => {
+    checkMask('masked_select', mask)
+    const sizes = broadcastSizes(x.sizes, mask.sizes)
+    const { seen, offsets } = maskOffsets(x, mask, sizes)
+    const plan = { sizes: offsets.sizes, strides: [0], index: offsets, unit: 1, size: 0 }
+    const out = pick(seen, plan, empty(offsets.sizes, x.dtype))
+    const like = shapeOf(x)
+    return record(out, 'MaskedSelectBackward0', [x], [mask], (g, [m]) => [
+      reduceLike(maskedScatter(g.newZeros(sizes), m, g), like),
+    ])
+  },
+})
+
+const maskedScattering =
+  (inPlace: boolean) =>
+  (x: Tensor, mask: Tensor, source: Tensor): Tensor => {
+    checkMask('masked_scatter_', mask)
+    if (x.dtype !== source.dtype) {
+      throw new RuntimeError(`masked_scatter_: expected self and source to have same dtypes but got ${x.dtype.title} and ${source.dtype.title}`)
+    }
+    const sizes = inPlace ? x.sizes : broadcastSizes(x.sizes, mask.sizes)
+    const whole = sameSizes(sizes, x.sizes) ? x : x.expand(sizes)
+    const positions = nonzeroColumns(mask.detach().expand(sizes))
+    const n = positions[0].count
+    if (source.count < n) throw new RuntimeError('Number of elements of source < number of ones in mask')
+    const { out, before } = written(whole, inPlace)
+    const offsets = offsetsOf(positions, sizes.length ? sizes : [1], sizes.length ? out.strides : [0], [n])
+    put(out, { sizes: [n], strides: [0], index: offsets, unit: 1, size: 0 }, source.detach().reshape(-1).narrow(0, 0, n), 'set')
+    const from = source.sizes
+    return record(out, 'MaskedScatterBackward0', [before, source], [mask], (g, [m], needs) => [
+      needs[0] ? maskedFill(g, m, 0) : null,
+      needs[1] ? leading(maskedSelect(g, m), from) : null,
+    ])
+  }
+
+/** A vector as the first elements of zeros of `sizes`. */
+function leading(g: Tensor, sizes: Sizes): Tensor {
+  const out = g.newZeros(sizes)
+  out.view(-1).narrow(0, 0, g.count).copy_(g)
+  return out
+}
+
+/** `x` with the elements of `source`, in order, where `mask` (bool) holds. */
+export const maskedScatter: (x: Tensor, mask: Tensor, source: Tensor) => Tensor = op({
+  name: 'maskedScatter',
+  signature: 'input, mask, source',
+  differentiable: true,
+  forward: maskedScattering(false),
+  inPlace: maskedScattering(true),
+})

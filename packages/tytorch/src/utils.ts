@@ -1,0 +1,2 @@
+// torch.utils: data loading and memory.
+export * as data from './data/index.ts'
