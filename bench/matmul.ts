@@ -18,6 +18,7 @@ const SHAPES = [
 ]
 const ROUNDS = 11
 const ROUND_MS = 6
+const WARM_MS = 40
 
 interface Shape {
   readonly name: string
@@ -55,14 +56,14 @@ torch.set_num_threads(1)
 def operand(rows, columns, transposed):
     return torch.randn(columns, rows).t() if transposed else torch.randn(rows, columns)
 for line in sys.stdin:
-    m, k, n, ta, tb, ms, fresh = (int(x) for x in line.split())
+    m, k, n, ta, tb, ms, batch, fresh = (int(x) for x in line.split())
     if fresh:
         a, b, c = operand(m, k, ta), operand(k, n, tb), torch.empty(m, n)
         for _ in range(3): torch.mm(a, b, out=c)
     count, start = 0, time.perf_counter()
     while True:
-        torch.mm(a, b, out=c)
-        count += 1
+        for _ in range(batch): torch.mm(a, b, out=c)
+        count += batch
         elapsed = time.perf_counter() - start
         if elapsed * 1000 >= ms: break
     print(elapsed / count, flush=True)
@@ -76,20 +77,27 @@ function startPeer(python: string): { readonly process: ChildProcess; readonly a
   const lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]()
   return {
     process,
-    async ask({ m, k, n, transposeA, transposeB }, fresh) {
-      process.stdin.write(`${m} ${k} ${n} ${Number(transposeA)} ${Number(transposeB)} ${ROUND_MS} ${Number(fresh)}\n`)
+    async ask(shape, fresh) {
+      const { m, k, n, transposeA, transposeB } = shape
+      const flags = [transposeA, transposeB, ROUND_MS, batchOf(shape), fresh].map(Number)
+      process.stdin.write(`${[m, k, n, ...flags].join(' ')}\n`)
       return Number((await lines.next()).value)
     },
   }
 }
 
-function secondsOf(run: () => void): number {
+/** Products between two looks at the clock, which itself takes as long as a small product. */
+function batchOf({ m, k, n }: Shape): number {
+  return Math.ceil(1e6 / (2 * m * k * n))
+}
+
+function secondsOf(run: () => void, batch: number, least = ROUND_MS): number {
   const start = performance.now()
   let count = 0
   let elapsed = 0
-  while (elapsed < ROUND_MS) {
-    run()
-    count++
+  while (elapsed < least) {
+    for (let i = 0; i < batch; i++) run()
+    count += batch
     elapsed = performance.now() - start
   }
   return elapsed / 1000 / count
@@ -105,12 +113,13 @@ const shapes = (process.argv.length > 2 ? process.argv.slice(2) : SHAPES).map(pa
 console.log(`${'M x K x N'.padEnd(18)} GFLOP/s${peer ? '  PyTorch  ratio' : ''}`)
 for (const shape of shapes) {
   const run = ours(shape)
-  secondsOf(run)
+  const batch = batchOf(shape)
+  secondsOf(run, batch, WARM_MS)
   await peer?.ask(shape, true)
   const times: number[] = []
   const peerTimes: number[] = []
   for (let i = 0; i < ROUNDS; i++) {
-    times.push(secondsOf(run))
+    times.push(secondsOf(run, batch))
     if (peer) peerTimes.push(await peer.ask(shape, false))
   }
   const flops = 2 * shape.m * shape.k * shape.n

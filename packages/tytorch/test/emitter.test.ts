@@ -1,6 +1,6 @@
 // Kernels compiled to WebAssembly against the interpreter: fixed ones and random expressions, on every dtype, with
 // contiguous, broadcast, strided and flipped operands of odd sizes, and guards around everything that is written.
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Extent, Scalar } from '../src/backend/device.ts'
 import { createInterpreter } from '../src/backend/interp/interp.ts'
 import { memory } from '../src/backend/memory.ts'
@@ -9,6 +9,8 @@ import { detect } from '../src/backend/wasm/features.ts'
 import { type ComputeType, type DType, decode, dtypeOf, dtypes, encode, rawView } from '../src/base/dtype.ts'
 import { acc, call, constant, type Expr, gather, k, load, other, position, result, scalar } from '../src/ir/expr.ts'
 import { type Arg, type Kernel, mapKernel, type ReducePass } from '../src/ir/kernel.ts'
+
+vi.setConfig({ testTimeout: 30_000 })
 
 const host = detect()
 const interp = createInterpreter()
@@ -255,14 +257,14 @@ class Grower {
 
 describe('element-wise kernels', () => {
   test('random expressions give what the interpreter gives', () => {
-    for (let seed = 1; seed <= 250; seed++) {
+    for (let seed = 1; seed <= 160; seed++) {
       const random = randomFrom(seed)
       const grower = new Grower(random)
       for (let i = 0; i < 3 + (seed % 12); i++) grower.grow()
       const outputs = Array.from({ length: seed % 5 === 0 ? 2 : 1 }, () => pick(random, [f32, ...dtypes]))
       const stores = outputs.map((dtype) => ({ value: grower.root(dtype), arg: grower.args.push(write(dtype)) - 1 }))
       const kernel = mapKernel(`random ${seed}`, grower.args, grower.scalars, stores)
-      for (let i = 0; i < 3; i++) check(random, kernel, randomExtent(random), grower.values, { zeros: true })
+      for (let i = 0; i < 2; i++) check(random, kernel, randomExtent(random), grower.values, { zeros: true })
     }
   })
 
@@ -417,16 +419,15 @@ function argmax(dtype: DType): Kernel {
 describe('row kernels', () => {
   const long: Extent[] = [
     [1, 1, 5000],
-    [1, 2, 4096],
     [1, 70, 600],
     [3, 1, 8195],
     [1, 1, 0],
     [2, 5, 0],
   ]
-  const run = (kernel: Kernel, seed: number, options: Options = {}): void => {
+  const run = (kernel: Kernel, seed: number, options: Options = {}, extents = long): void => {
     const random = randomFrom(seed)
-    for (let i = 0; i < 40; i++) check(random, kernel, randomExtent(random), [], options)
-    for (const extent of long) check(random, kernel, extent, [], options)
+    for (let i = 0; i < 25; i++) check(random, kernel, randomExtent(random), [], options)
+    for (const extent of extents) check(random, kernel, extent, [], options)
   }
 
   test('sums of every dtype', () => {
@@ -462,8 +463,8 @@ describe('row kernels', () => {
 
   test('argmax takes the first of equals, whatever the lanes', () => {
     for (const dtype of [f32, f64, i32, i64]) {
-      run(argmax(dtype), 30 + dtype.index, { small: true })
-      run(argmax(dtype), 40 + dtype.index)
+      run(argmax(dtype), 30 + dtype.index, { small: true }, dtype === f32 ? long : [])
+      run(argmax(dtype), 40 + dtype.index, {}, [])
     }
   })
 

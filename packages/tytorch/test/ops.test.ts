@@ -15,9 +15,10 @@ afterAll(() => {
 
 /** Random values in the op's domain, away from its kinks and from ties. */
 function sampler(info: OpInfo, seed: number): (...sizes: number[]) => Tensor {
-  const { low = -2, high = 2, kinks = false } = info.domain
+  const { low = -2, high = 2, kinks = false, integers = false } = info.domain
   const generator = new torch.Generator().manualSeed(seed)
   return (...sizes) => {
+    if (integers) return torch.randint(-9, 9, sizes, { generator })
     const x = torch
       .rand(sizes, { dtype: torch.float64, generator })
       .mul(high - low)
@@ -78,6 +79,11 @@ function expectSame(a: Tensor, b: Tensor): void {
   })
 }
 
+/** Integer ops keep their operands integers, numbers too. */
+function integral(args: readonly Arg[], info: OpInfo): Arg[] {
+  return args.map((a) => (info.domain.integers && typeof a === 'number' ? Math.round(a) : a))
+}
+
 /** Another tensor with `x`'s values whose elements do not lie side by side. */
 function strided(x: Tensor): Tensor {
   if (x.ndim === 0) return x
@@ -91,10 +97,17 @@ function strided(x: Tensor): Tensor {
   return view
 }
 
+
+const FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+const INTEGERS = [torch.int64, torch.int32, torch.uint8, torch.bool]
+
+/** What these answer depends on how the input lies in memory, by definition. */
+const LAYOUT = ['view', 'asStrided']
+
 const random = new Set([...registry.values()].filter((i) => i.signature.includes('generator')).map((i) => i.name))
 
 describe.each([...registry.values()].filter((i) => !random.has(i.name)))('$name', (info) => {
-  const samples = info.samples(sampler(info, 1))
+  const samples = info.samples(sampler(info, 1)).map((args) => integral(args, info))
 
   test('the devices agree, in every dtype it takes', () => {
     let ran = 0
@@ -109,13 +122,14 @@ describe.each([...registry.values()].filter((i) => !random.has(i.name)))('$name'
       torch.bool,
     ]) {
       for (const args of samples) {
-        const converted = mapTensors(args, (x) => (x.dtype.isFloatingPoint ? x.detach().to(dtype) : x))
+        const varies = (x: Tensor): boolean => x.dtype.isFloatingPoint || info.domain.integers === true
+        const converted = mapTensors(args, (x) => (varies(x) ? x.detach().to(dtype) : x))
         let first: Tensor[]
         try {
           first = outputs(onDevice(wasm, () => info.fn(...converted)))
         } catch (error) {
-          // An op may refuse a dtype, but then on both devices, and never float64.
-          if (dtype === torch.float64) throw error
+          // An op may refuse a dtype, but then on both devices, and never the one its samples have.
+          if (dtype === (info.domain.integers ? torch.int64 : torch.float64)) throw error
           expect(() => onDevice(interp, () => info.fn(...converted))).toThrow()
           continue
         }
@@ -130,7 +144,7 @@ describe.each([...registry.values()].filter((i) => !random.has(i.name)))('$name'
     expect(ran).toBeGreaterThan(0)
   })
 
-  test('strided inputs give what contiguous ones give', () => {
+  test.skipIf(LAYOUT.includes(info.name))('strided inputs give what contiguous ones give', () => {
     for (const args of samples) {
       const plain = mapTensors(args, (x) => x.detach().contiguous())
       const apart = mapTensors(args, (x) => strided(x))

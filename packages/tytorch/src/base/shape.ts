@@ -10,8 +10,8 @@ export function numelOf(sizes: Sizes): number {
   return n
 }
 
-const SCALAR: readonly number[] = []
-const VECTOR: readonly number[] = [1]
+const SCALAR: readonly number[] = Object.freeze([])
+const VECTOR: readonly number[] = Object.freeze([1])
 
 /** Row-major strides in elements; a shared array for rank 0 and 1. */
 export function contiguousStrides(sizes: Sizes): readonly number[] {

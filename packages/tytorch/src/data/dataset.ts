@@ -17,7 +17,7 @@ export interface MapStyle<T> extends Sized {
 }
 
 /** What stands for a map-style dataset: a `Dataset`, an array, a typed array, or a tensor (whose rows are the samples). */
-export type DatasetLike<T> = MapStyle<T> | ArrayLike<T>
+export type DatasetLike<T> = MapStyle<T> | ArrayLike<T> | Tensor
 
 /** Datasets by position or by name: what `StackDataset` takes. */
 type Datasets = readonly DatasetLike<unknown>[] | Readonly<Record<string, DatasetLike<unknown>>>
@@ -307,10 +307,10 @@ export function isPromise<T>(x: T | PromiseLike<T>): x is PromiseLike<T> {
 /** The sample at `key` of anything that counts as a dataset. */
 export function itemOf<T>(dataset: DatasetLike<T>, key: unknown): T {
   if (dataset instanceof Tensor) return row(dataset, key as number) as T
-  if ('getItem' in dataset) return dataset.getItem(key as never)
+  if ('getItem' in dataset) return (dataset as MapStyle<T>).getItem(key as never)
   const at = (key as number) < 0 ? (key as number) + dataset.length : (key as number)
   if (!(Number.isInteger(at) && at >= 0 && at < dataset.length)) throw outOfRange(key, dataset.length)
-  return dataset[at]
+  return (dataset as ArrayLike<T>)[at]
 }
 
 /** The samples at `keys`: by `getItems` where the dataset has it. */

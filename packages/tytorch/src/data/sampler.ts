@@ -6,6 +6,9 @@ import { type Args, bind, parse } from '../tensor/define.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { Sized } from './dataset.ts'
 
+// The random engine is called Generator as PyTorch's; JavaScript's generator functions return the other one.
+type Keys<T> = globalThis.Generator<T, void, undefined>
+
 /** Base class of samplers: an iterable of keys (or of lists of keys, for batches), with a `length` where it is known. */
 export abstract class Sampler<K = number> {
   abstract [Symbol.iterator](): Iterator<K>
@@ -51,14 +54,11 @@ export class SequentialSampler extends Sampler<number> {
     return lengthOf(this.dataSource)
   }
 
-  override *[Symbol.iterator](): Generator_<number> {
+  override *[Symbol.iterator](): Keys<number> {
     const n = this.length
     for (let i = 0; i < n; i++) yield i
   }
 }
-
-// The random engine is called Generator as PyTorch's; JavaScript's generator functions return the other one.
-type Generator_<T> = globalThis.Generator<T, void, undefined>
 
 const randomSignature = parse('replacement, num_samples, generator')
 
@@ -100,16 +100,16 @@ export class RandomSampler extends Sampler<number> {
     return this.numSamples
   }
 
-  override *[Symbol.iterator](): Generator_<number> {
+  override *[Symbol.iterator](): Keys<number> {
     const n = lengthOf(this.dataSource)
     const total = this.numSamples
     if (n === 0) throw new ValueError('RandomSampler: there is nothing to draw from')
     const generator = this.generator ?? new Generator(drawSeed(null))
     if (this.replacement) {
       for (let left = total; left > 0; left -= 32) {
-        const draws = new Float64Array(Math.min(left, 32))
-        randintFill(generator, new BigInt64Array(draws.buffer), 0, n)
-        yield* toNumbers(new BigInt64Array(draws.buffer))
+        const draws = new BigInt64Array(Math.min(left, 32))
+        randintFill(generator, draws, 0, n)
+        for (const draw of draws) yield Number(draw)
       }
       return
     }
@@ -117,10 +117,6 @@ export class RandomSampler extends Sampler<number> {
     // PyTorch draws the last, partial round even where it is empty.
     yield* randperm(generator, n).subarray(0, total % n)
   }
-}
-
-function* toNumbers(list: BigInt64Array): Generator_<number> {
-  for (const x of list) yield Number(x)
 }
 
 /** The given indices (or keys) in random order. */
@@ -138,7 +134,7 @@ export class SubsetRandomSampler<K = number> extends Sampler<K> {
     return this.indices.length
   }
 
-  override *[Symbol.iterator](): Generator_<K> {
+  override *[Symbol.iterator](): Keys<K> {
     for (const i of randperm(this.generator ?? defaultGenerator, this.indices.length)) yield this.indices[i]
   }
 }
@@ -180,7 +176,7 @@ export class WeightedRandomSampler extends Sampler<number> {
     return this.numSamples
   }
 
-  override *[Symbol.iterator](): Generator_<number> {
+  override *[Symbol.iterator](): Keys<number> {
     yield* multinomial(this.generator ?? defaultGenerator, this.weights, this.numSamples, this.replacement)
   }
 }
@@ -214,7 +210,7 @@ export class BatchSampler<K = number> extends Sampler<K[]> {
     return this.dropLast ? Math.floor(n) : Math.ceil(n)
   }
 
-  override *[Symbol.iterator](): Generator_<K[]> {
+  override *[Symbol.iterator](): Keys<K[]> {
     let batch: K[] = []
     for (const key of this.sampler) {
       batch.push(key)
@@ -286,7 +282,7 @@ export class DistributedSampler extends Sampler<number> {
     this.epoch = epoch
   }
 
-  override *[Symbol.iterator](): Generator_<number> {
+  override *[Symbol.iterator](): Keys<number> {
     const n = lengthOf(this.dataset)
     const order = this.shuffle ? randperm(new Generator(this.seed + this.epoch), n) : null
     for (let i = this.rank; i < this.totalSize; i += this.numReplicas) yield order ? order[i % n] : i % n

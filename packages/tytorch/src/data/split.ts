@@ -1,7 +1,7 @@
 // Random, disjoint parts of a dataset, drawn as PyTorch draws them.
 import { ValueError } from '../base/errors.ts'
 import { defaultGenerator, type Generator, randperm } from '../base/random.ts'
-import { type DatasetLike, Subset } from './dataset.ts'
+import { type DatasetLike, type SampleOf, Subset } from './dataset.ts'
 
 export interface SplitOptions {
   /** Draws the order; the default generator if absent. */
@@ -15,16 +15,16 @@ type Subsets<T, L extends readonly number[]> = { -readonly [K in keyof L]: Subse
  * Parts of `dataset` of the lengths given, or of the shares given if they add up to 1 (what is left over goes to the
  * parts in turn), with no sample in two of them. Throws ValueError if the lengths don't add up to the dataset's.
  */
-export function randomSplit<T, const L extends readonly number[]>(
-  dataset: DatasetLike<T>,
+export function randomSplit<D extends DatasetLike<unknown>, const L extends readonly number[]>(
+  dataset: D,
   lengths: L,
   options: SplitOptions | Generator | null = {},
-): Subsets<T, L> {
+): Subsets<SampleOf<D>, L> {
   const sizes = lengthsOf(dataset.length, lengths)
   const generator = options !== null && 'manualSeed' in options ? options : options?.generator
   const order = Array.from(randperm(generator ?? defaultGenerator, dataset.length))
   let end = 0
-  return sizes.map((n) => new Subset(dataset, order.slice(end, (end += n)))) as Subsets<T, L>
+  return sizes.map((n) => new Subset(dataset, order.slice(end, (end += n)))) as unknown as Subsets<SampleOf<D>, L>
 }
 
 function lengthsOf(total: number, lengths: readonly number[]): readonly number[] {

@@ -97,7 +97,7 @@ export function expBounded(x: Expr): Expr {
 }
 
 /**
- * 1 / (1 + e^-x), exact in the tail to the last denormal: e - e q or 1 - q, with q = e / (1 + e) and e = e^-|x|, which
+ * 1 / (1 + e^-x), relative in the tail down to the last denormal: e - e q or 1 - q, with q = e / (1 + e) and e = e^-|x|, which
  * keeps the rounding of 1 + e out of the tail.
  */
 export function sigmoid(x: Expr): Expr {
@@ -176,12 +176,12 @@ function log1pUnit(t: Expr): Expr {
   return t.type === 'f64' ? call('log1p', t) : k.madd(k.mul(t, t), horner(t, LOG1P), t)
 }
 
-/** log(1 + e^x), exact in both tails. */
+/** log(1 + e^x), relative in both tails (2.1 ulp in float32). */
 export function softplus(x: Expr): Expr {
   return k.add(k.max(x, num(x, 0)), log1pUnit(exp(k.neg(k.abs(x)))))
 }
 
-/** log(sigmoid(x)) = -softplus(-x). */
+/** log(sigmoid(x)) = -softplus(-x), with its accuracy. */
 export function logSigmoid(x: Expr): Expr {
   return k.sub(k.min(x, num(x, 0)), log1pUnit(exp(k.neg(k.abs(x)))))
 }

@@ -15,6 +15,9 @@ export const hostFunctions = [
   'sinh', 'cosh', 'tanh', 'asinh', 'acosh', 'atanh', 'cbrt', 'hypot', 'fmod',
 ] as const // biome-ignore format: a table
 
+/** Those of two operands; all others take one. */
+export const binaryHostFunctions: readonly HostFunction[] = ['pow', 'atan2', 'hypot', 'fmod']
+
 /**
  * A node. Meaning of the less obvious ones:
  * - `load`: the current element of buffer `arg` (or the current row's element, for an argument that is `per: 'row'`),

@@ -90,7 +90,7 @@ function erfcDouble(x: Expr): Expr {
 /** Error function. */
 export const erf = byType(erfSingle, erfDouble)
 
-/** 1 - erf(x), relative also where it is tiny (2.1 ulp in float32). */
+/** 1 - erf(x), relative also where it is tiny (2.2 ulp in float32). */
 export const erfc = byType(erfcSingle, erfcDouble)
 
 function normalTailSingle(a: Expr): Expr {
@@ -100,7 +100,7 @@ function normalTailSingle(a: Expr): Expr {
 
 /**
  * The standard normal distribution function, what GELU multiplies by: relative also in the lower tail. In float32
- * within 5 ulp: it has to be fast.
+ * within 5.5 ulp: it has to be fast.
  */
 export function normalCdf(x: Expr): Expr {
   const a = k.abs(x)

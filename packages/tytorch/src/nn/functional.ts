@@ -1,5 +1,16 @@
 // torch.nn.functional: the operations behind the modules, as functions.
 export * from '../ops/activation.ts'
+export * from '../ops/dropout.ts'
+export * from '../ops/pointwise.ts'
+export {
+  binaryCrossEntropy,
+  binaryCrossEntropyWithLogits,
+  huberLoss,
+  klDiv,
+  l1Loss,
+  mseLoss,
+  smoothL1Loss,
+} from '../ops/criterion.ts'
 export { crossEntropy, nllLoss, type Reduction } from '../ops/loss.ts'
 export { linear } from '../ops/linear.ts'
 export { sigmoid, tanh } from '../ops/elementwise.ts'

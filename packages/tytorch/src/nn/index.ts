@@ -1,6 +1,7 @@
 // torch.nn: modules, parameters, initialisers and the functions behind them.
 export * from './activation.ts'
 export * from './containers.ts'
+export * from './dropout.ts'
 export * from './flatten.ts'
 export * as functional from './functional.ts'
 export * as init from './init.ts'
@@ -8,4 +9,5 @@ export * from './linear.ts'
 export * from './loss.ts'
 export { Module } from './module.ts'
 export { Parameter } from './parameter.ts'
+export * as utils from './clip.ts'
 export type { IncompatibleKeys, StateDict } from './state.ts'

@@ -1,10 +1,11 @@
 // Initialisers: fill a tensor in place, without recording, from PyTorch's own draws.
-import { float32, float64, numberToBfloat, numberToHalf, bfloat16, bfloatToNumber, halfToNumber } from '../base/dtype.ts'
+import { float32, float64 } from '../base/dtype.ts'
 import { truncNormalFill } from '../base/distributions.ts'
 import { ValueError } from '../base/errors.ts'
-import { defaultGenerator, type Generator, normalFill, uniformFill } from '../base/random.ts'
+import { defaultGenerator, type Generator } from '../base/random.ts'
 import type { Sizes } from '../base/shape.ts'
 import { fillValues } from '../ops/create.ts'
+import { normal_ as normal, uniform_ as uniform } from '../ops/random.ts'
 import { copyValues } from '../tensor/define.ts'
 import { changeInPlace } from '../tensor/node.ts'
 import { noGrad } from '../tensor/mode.ts'
@@ -15,42 +16,25 @@ interface InitOptions {
   readonly generator?: Generator | null
 }
 
-type Floats = Float32Array | Float64Array
-
-/** Fills `x` by `draw`, which gets a float array, in double precision for float64. */
-function drawn(x: Tensor, options: InitOptions, draw: (g: Generator, out: Floats) => void): Tensor {
-  return noGrad(() => {
-    changeInPlace(x)
-    const generator = options.generator ?? defaultGenerator
-    const dtype = x.dtype === float64 ? float64 : float32
-    if (x.dtype === dtype && x.contiguousLayout) {
-      draw(generator, x.raw() as Floats)
-      return x
-    }
-    const values = empty(x.sizes, dtype)
-    draw(generator, values.raw() as Floats)
-    copyValues(values, x)
-    return x
-  })
-}
-const narrowing = (x: Tensor): ((v: number) => number) | undefined => {
-  if (x.dtype === float32 || x.dtype === float64) return undefined
-  return x.dtype === bfloat16 ? (v) => bfloatToNumber(numberToBfloat(v)) : (v) => halfToNumber(numberToHalf(v))
-}
-
 /** Uniform numbers from [a, b). */
 export function uniform_(x: Tensor, a = 0, b = 1, options: InitOptions = {}): Tensor {
-  return drawn(x, options, (g, out) => uniformFill(g, out, a, b, narrowing(x)))
+  return noGrad(() => uniform(x, a, b, { generator: options.generator ?? defaultGenerator }))
 }
 
 /** Normal numbers. */
 export function normal_(x: Tensor, mean = 0, std = 1, options: InitOptions = {}): Tensor {
-  return drawn(x, options, (g, out) => normalFill(g, out, mean, std, narrowing(x) !== undefined))
+  return noGrad(() => normal(x, mean, std, { generator: options.generator ?? defaultGenerator }))
 }
 
 /** Normal numbers, drawn again where they fall outside [a, b]. */
 export function truncNormal_(x: Tensor, mean = 0, std = 1, a = -2, b = 2, options: InitOptions = {}): Tensor {
-  return drawn(x, options, (g, out) => truncNormalFill(g, out, mean, std, a, b))
+  return noGrad(() => {
+    changeInPlace(x)
+    const values = empty(x.sizes, x.dtype === float64 ? float64 : float32)
+    truncNormalFill(options.generator ?? defaultGenerator, values.raw() as Float32Array | Float64Array, mean, std, a, b)
+    copyValues(values, x)
+    return x
+  })
 }
 
 /** The value given, everywhere. */

@@ -1,4 +1,13 @@
 // Losses as modules.
+import {
+  binaryCrossEntropy,
+  binaryCrossEntropyWithLogits,
+  huberLoss,
+  klDiv,
+  l1Loss,
+  mseLoss,
+  smoothL1Loss,
+} from '../ops/criterion.ts'
 import { crossEntropy, nllLoss, type Reduction } from '../ops/loss.ts'
 import type { Args } from '../tensor/define.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -73,5 +82,125 @@ export class NLLLoss extends Module {
   forward(input: Tensor, target: Tensor): Tensor {
     const { ignoreIndex, reduction } = this
     return nllLoss(input, target, this.weight, { ignoreIndex, reduction })
+  }
+}
+
+/** The mean of (input - target)^2. */
+export class MSELoss extends PlainLoss {
+  forward(input: Tensor, target: Tensor): Tensor {
+    return mseLoss(input, target, { reduction: this.reduction })
+  }
+}
+
+/** The mean of |input - target|. */
+export class L1Loss extends PlainLoss {
+  forward(input: Tensor, target: Tensor): Tensor {
+    return l1Loss(input, target, { reduction: this.reduction })
+  }
+}
+
+/** Half a square over beta near 0, straight beyond beta (1 by default). */
+export class SmoothL1Loss extends Module {
+  readonly reduction: Reduction
+  readonly beta: number
+
+  constructor(options: ReductionOptions & { readonly beta?: number } = {}) {
+    super()
+    const [reduction = 'mean', beta = 1] = named<[Reduction, number]>('SmoothL1Loss', '*, reduction, beta', [options])
+    this.reduction = reduction
+    this.beta = beta
+  }
+
+  forward(input: Tensor, target: Tensor): Tensor {
+    const { reduction, beta } = this
+    return smoothL1Loss(input, target, { reduction, beta })
+  }
+}
+
+/** Half a square up to delta (1 by default), straight beyond it. */
+export class HuberLoss extends Module {
+  readonly reduction: Reduction
+  readonly delta: number
+
+  constructor(options: ReductionOptions & { readonly delta?: number } = {}) {
+    super()
+    const [reduction = 'mean', delta = 1] = named<[Reduction, number]>('HuberLoss', '*, reduction, delta', [options])
+    this.reduction = reduction
+    this.delta = delta
+  }
+
+  forward(input: Tensor, target: Tensor): Tensor {
+    const { reduction, delta } = this
+    return huberLoss(input, target, { reduction, delta })
+  }
+}
+
+interface WeightOptions extends ReductionOptions {
+  /** Multiplies the losses of elements. */
+  readonly weight?: Tensor | null
+}
+
+/** The binary cross entropy of probabilities. */
+export class BCELoss extends Module {
+  readonly reduction: Reduction
+  /** A buffer. */
+  declare weight: Tensor | null
+
+  constructor(...args: Args<[weight?: Tensor | null], WeightOptions>) {
+    super()
+    const [weight = null, reduction = 'mean'] = named<[Tensor | null, Reduction]>('BCELoss', 'weight, *, reduction', args)
+    this.registerBuffer('weight', weight)
+    this.reduction = reduction
+  }
+
+  forward(input: Tensor, target: Tensor): Tensor {
+    return binaryCrossEntropy(input, target, this.weight, { reduction: this.reduction })
+  }
+}
+
+/** The binary cross entropy of sigmoid(input). */
+export class BCEWithLogitsLoss extends Module {
+  readonly reduction: Reduction
+  /** Buffers. */
+  declare weight: Tensor | null
+  declare posWeight: Tensor | null
+
+  constructor(...args: Args<[weight?: Tensor | null], WeightOptions & { readonly posWeight?: Tensor | null }>) {
+    super()
+    const [weight = null, reduction = 'mean', posWeight = null] = named<[Tensor | null, Reduction, Tensor | null]>(
+      'BCEWithLogitsLoss',
+      'weight, *, reduction, pos_weight',
+      args,
+    )
+    this.registerBuffer('weight', weight)
+    this.registerBuffer('posWeight', posWeight)
+    this.reduction = reduction
+  }
+
+  forward(input: Tensor, target: Tensor): Tensor {
+    const { reduction, posWeight } = this
+    return binaryCrossEntropyWithLogits(input, target, this.weight, { reduction, posWeight })
+  }
+}
+
+/** The Kullback-Leibler divergence of a target from log-probabilities; 'batchmean' is its mathematical mean. */
+export class KLDivLoss extends Module {
+  readonly reduction: Reduction | 'batchmean'
+  readonly logTarget: boolean
+
+  constructor(options: { readonly reduction?: Reduction | 'batchmean'; readonly logTarget?: boolean } = {}) {
+    super()
+    const [reduction = 'mean', logTarget = false] = named<[Reduction | 'batchmean', boolean]>(
+      'KLDivLoss',
+      '*, reduction, log_target',
+      [options],
+    )
+    this.reduction = reduction
+    this.logTarget = logTarget
+  }
+
+  forward(input: Tensor, target: Tensor): Tensor {
+    const { reduction, logTarget } = this
+    return klDiv(input, target, { reduction, logTarget })
   }
 }

@@ -352,7 +352,8 @@ export const isfinite: Unary = unary({
 /** True where x is zero (false). */
 export const logicalNot: Unary = unary({ name: 'logicalNot', dtype: 'bool', expr: (x) => k.not(k.cast(x, 'bool')) })
 /** Bits flipped; for bool, negation. */
-export const bitwiseNot: Unary = unary({ name: 'bitwiseNot', dtype: 'same', expr: k.not })
+export const bitwiseNot: Unary = unary({ name: 'bitwiseNot',
+  domain: { integers: true }, dtype: 'same', expr: k.not })
 
 /** max(x, 0); the gradient at 0 is 0. */
 export const relu: Unary = unary({
@@ -516,14 +517,16 @@ function powGradExponent(g: Tensor, x: TensorLike, y: Tensor, out: Tensor): Tens
   return mul(g, clean)
 }
 
+const squared = (x: TensorLike): TensorLike => (x instanceof Tensor ? mul(x, x) : Number(x) ** 2)
+
 /** The angle of the point (y: x, x: other), in radians. */
 export const atan2: Binary = binary({
   name: 'atan2',
   dtype: 'float',
   expr: m.atan2,
   grad: [
-    (g, y, x) => mul(g, div(x, add(mul(x, x), mul(y, y)))),
-    (g, y, x) => neg(mul(g, div(y, add(mul(x, x), mul(y, y))))),
+    (g, y, x) => mul(g, div(x, add(squared(x), squared(y)))),
+    (g, y, x) => neg(mul(g, div(y, add(squared(x), squared(y))))),
   ],
   saves: ['xy', 'xy'],
   domain: { low: 0.3, high: 3 },
@@ -595,6 +598,7 @@ const integersOnly =
 /** Bits of both. */
 export const bitwiseAnd: Binary = binary({
   name: 'bitwiseAnd',
+  domain: { integers: true },
   dtype: 'same',
   expr: k.and,
   check: integersOnly('bitwise_and'),
@@ -602,6 +606,7 @@ export const bitwiseAnd: Binary = binary({
 /** Bits of either. */
 export const bitwiseOr: Binary = binary({
   name: 'bitwiseOr',
+  domain: { integers: true },
   dtype: 'same',
   expr: k.or,
   check: integersOnly('bitwise_or'),
@@ -609,6 +614,7 @@ export const bitwiseOr: Binary = binary({
 /** Bits of exactly one. */
 export const bitwiseXor: Binary = binary({
   name: 'bitwiseXor',
+  domain: { integers: true },
   dtype: 'same',
   expr: k.xor,
   check: integersOnly('bitwise_xor'),

@@ -1,6 +1,6 @@
 // Checking gradients against finite differences, first and second order, as torch.autograd.gradcheck.
 import { float64 } from '../base/dtype.ts'
-import { noGrad } from '../tensor/mode.ts'
+import { enableGrad, noGrad } from '../tensor/mode.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { grad } from './graph.ts'
 import { randn } from './random.ts'
@@ -77,13 +77,15 @@ export function gradcheck(fn: Fn, inputs: Tensor | readonly Tensor[], options: G
     )
   if (wanted.some((x) => x.dtype !== float64))
     throw new Error('gradcheck: inputs must be float64, for finite differences need the digits')
+  // All of backward's answers first: finite differences change the inputs in place, which saved tensors would notice.
   const outs = outputsOf(fn, list)
+  const answers = outs.map((out) => list.map((x) => (x.requiresGrad && out.requiresGrad ? analytical(out, x) : null)))
   for (let o = 0; o < outs.length; o++) {
     for (let n = 0; n < list.length; n++) {
       const x = list[n]
       if (!x.requiresGrad) continue
       const expected = numerical(fn, list, x, o, eps)
-      const found = outs[o].requiresGrad ? analytical(outs[o], x) : expected.map((row) => row.map(() => 0))
+      const found = answers[o][n] ?? expected.map((row) => row.map(() => 0))
       for (let i = 0; i < expected.length; i++) {
         for (let j = 0; j < expected[i].length; j++) {
           const [a, b] = [found[i][j], expected[i][j]]
@@ -103,7 +105,9 @@ export function gradcheck(fn: Fn, inputs: Tensor | readonly Tensor[], options: G
 export function gradgradcheck(fn: Fn, inputs: Tensor | readonly Tensor[], options: GradcheckOptions = {}): boolean {
   const list = Array.isArray(inputs) ? (inputs as readonly Tensor[]) : [inputs as Tensor]
   const seeds = outputsOf(fn, list).map((o) => randn(o.sizes, { dtype: float64 }).requiresGrad_())
-  const gradients = (...all: Tensor[]): readonly Tensor[] => {
+  // Finite differences run without recording, but the gradients that they vary need a graph of their own.
+  const gradients = (...all: Tensor[]): readonly Tensor[] => enableGrad(() => firstOrder(all))
+  const firstOrder = (all: readonly Tensor[]): readonly Tensor[] => {
     const own = all.slice(0, list.length)
     const outs = outputsOf(fn, own)
     const live = outs.map((o, i) => [o, all[list.length + i]] as const).filter(([o]) => o.requiresGrad)

@@ -12,7 +12,10 @@ import * as linear from './linear.ts'
 import * as masks from './masks.ts'
 import * as random from './random.ts'
 import * as reduce from './reduce.ts'
+import * as scan from './scan.ts'
 import * as scatter from './scatter.ts'
+import * as sort from './sort.ts'
+import * as uniques from './unique.ts'
 import * as view from './view.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: matches functions of every signature
@@ -30,6 +33,7 @@ const internal = {
   gather: ['outside', 'outOfBounds', 'pick', 'offsetsOf', 'planAlong', 'planSlices', 'checkAlong', 'checkSlices'],
   indexing: ['Slice', 'slice'],
   random: ['Generator', 'defaultGenerator', 'manualSeed', 'seed', 'initialSeed', 'getRngState', 'setRngState', 'rand', 'randn', 'randint', 'randperm', 'normal', 'poisson'],
+  unique: ['unique', 'uniqueConsecutive', 'searchsorted', 'bucketize'],
   masks: ['where', 'whereOf', 'nonzeroPositions', 'nonzeroColumns'],
   scatter: ['written', 'put', 'scalarTensor'],
 } as const // biome-ignore format: a table
@@ -54,12 +58,19 @@ export interface TensorMethods
     Methods<typeof masks, Internal<'masks'>>,
     Pick<InPlace<typeof masks>, 'maskedFill_' | 'maskedScatter_'>,
     Methods<typeof random, Internal<'random'>>,
+    Methods<typeof scan>,
+    Methods<typeof sort, 'median' | 'nanmedian'>,
+    Methods<typeof uniques, Internal<'unique'>>,
     Methods<typeof scatter, Internal<'scatter'>>,
     Pick<InPlace<typeof scatter>, 'scatter_' | 'scatterAdd_' | 'scatterReduce_' | 'indexAdd_' | 'indexCopy_' | 'indexFill_'>,
     Pick<InPlace<typeof view>, 'transpose_' | 't_' | 'detach_'> {
   readonly max: reduce.ExtremeMethod
   readonly min: reduce.ExtremeMethod
   readonly var: Method<typeof reduce.variance>
+  readonly median: sort.MedianMethod
+  readonly nanmedian: sort.MedianMethod
+  readonly unique: uniques.UniqueMethod
+  readonly uniqueConsecutive: uniques.UniqueMethod
   readonly where: Method<typeof masks.whereOf>
 }
 
@@ -96,6 +107,9 @@ export function installMethods(): void {
     [indexing, internal.indexing],
     [masks, internal.masks],
     [random, internal.random],
+    [scan, []],
+    [sort, []],
+    [uniques, ['searchsorted', 'bucketize']],
     [scatter, internal.scatter],
   ]
   for (const [module, hidden] of modules) {

@@ -150,6 +150,7 @@ export const transpose: (x: Tensor, dim0: number, dim1: number) => Tensor = op({
   inPlace: (x: Tensor, dim0: number, dim1: number) => {
     const a = wrapDim(dim0, x.ndim)
     const b = wrapDim(dim1, x.ndim)
+    if (x.ndim === 0) return x
     const before = snapshot(x)
     x.sizes = swapped(x.sizes, a, b)
     x.strides = swapped(x.strides, a, b)
@@ -330,11 +331,11 @@ export const asStrided: (x: Tensor, size: Sizes, stride: Sizes, storageOffset?: 
         `setStorage: sizes [${size.join(', ')}], strides [${stride.join(', ')}], storage offset ${storageOffset}, and itemsize ${x.dtype.itemsize} requiring a storage size of ${(last + 1) * x.dtype.itemsize} are out of bounds for storage of size ${x.storage.bytes}`,
       )
     }
-    const { sizes: baseSizes, offset } = x
+    const { sizes: baseSizes, strides: baseStrides, offset } = x
     const whole = [...size]
     const steps = [...stride]
     return viewOf(x, whole, steps, storageOffset, 'AsStridedBackward0', (g) => {
-      const out = g.newZeros(baseSizes)
+      const out = g.newEmptyStrided(baseSizes, baseStrides).zero_()
       addOverlapping(asStrided(out, whole, steps, storageOffset - offset), g)
       return [out]
     })

@@ -1,4 +1,6 @@
 // torch.optim: optimizers.
-export { Adam, AdamW } from './adam.ts'
-export { Optimizer } from './optimizer.ts'
-export { SGD } from './sgd.ts'
+export { Adagrad, type AdagradOptions } from './adagrad.ts'
+export { Adam, type AdamOptions, AdamW } from './adam.ts'
+export { Optimizer, type OptimizerState, type ParamGroup } from './optimizer.ts'
+export { RMSprop, type RMSpropOptions } from './rmsprop.ts'
+export { SGD, type SGDOptions } from './sgd.ts'

@@ -84,8 +84,13 @@ export class UpdateKernel {
   }
 }
 
+/** What all optimizers have. */
+export interface LearningRate {
+  lr: number | Tensor
+}
+
 /** Changes parameters by their gradients. */
-export abstract class Optimizer<O extends object> {
+export abstract class Optimizer<O extends object = LearningRate> {
   /** Groups of parameters with their options; change an option (`lr`) here and the next step uses it. */
   readonly paramGroups: ParamGroup<O>[] = []
   /** Each parameter's state, from its first step. */

@@ -38,8 +38,10 @@ type Saves = string
 export interface Domain {
   readonly low?: number
   readonly high?: number
-  /** Distance to keep from integers and ties, where the op has kinks. */
+  /** Keeps a distance from integers, where the op has kinks. */
   readonly kinks?: boolean
+  /** Takes integers and bools only; samples are int64. */
+  readonly integers?: boolean
 }
 
 /** Makes a random float64 tensor of the sizes given, within the record's domain, that requires a gradient. */

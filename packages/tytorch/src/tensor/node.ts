@@ -1,6 +1,6 @@
 // Nodes of the autograd graph: what made a tensor, what it needs to go backwards, and where the gradients go next.
 import { RuntimeError } from '../base/errors.ts'
-import { isAnomalyEnabled, isGradEnabled } from './mode.ts'
+import { enableGrad, isAnomalyEnabled, isGradEnabled } from './mode.ts'
 import type { GradHook, Leaf, Tensor } from './tensor.ts'
 
 /** One gradient per input of the node, null where none is needed or known. */
@@ -147,27 +147,10 @@ export function historyOf(x: Tensor): Node | null {
 function refreshView(x: Tensor): void {
   const base = x.base as Tensor
   x.baseVersion = x.storage.version
-  const from = base.node
-  if (from === null) return
-  const { sizes, strides, offset } = x
-  const geometry = { sizes: base.sizes, strides: base.strides, offset: base.offset }
-  x.node = new Node('AsStridedBackward0', [from], [base.nodeOutput], (grads) => [
-    scatterView(grads[0] as Tensor, geometry, { sizes, strides, offset }),
-  ])
+  if (base.node === null) return
+  const fresh = enableGrad(() => base.asStrided(x.sizes, x.strides, x.offset))
+  x.node = fresh.node
   x.nodeOutput = 0
-}
-
-interface Geometry {
-  readonly sizes: readonly number[]
-  readonly strides: readonly number[]
-  readonly offset: number
-}
-
-/** Zeros of the base's shape with `g` written where the view lies. */
-function scatterView(g: Tensor, base: Geometry, view: Geometry): Tensor {
-  const out = g.newEmptyStrided(base.sizes, base.strides).zero_()
-  out.asStrided(view.sizes, view.strides, view.offset - base.offset).copy_(g)
-  return out
 }
 
 /** True if an op on `x` (and perhaps others) has to be recorded now. */

@@ -86,10 +86,10 @@ export class Blocked {
     }
   }
 
-  /** Along k, rows of A are as good in place but for the largest; along m, columns far apart are not. */
+  /** Along k, rows of A are as good in place but for the largest; along m, columns are not when they are many or far apart. */
   private packsA(p: Product): boolean {
     if (p.aColumn === this.size) return p.m * p.n * p.k >= 9e8
-    return p.m > 24 && p.aColumn * p.k > 288 * 1024
+    return Math.min(p.m, p.n) >= 192 || (p.m > 24 && p.aColumn * p.k > 288 * 1024)
   }
 
   private packsB(p: Product): boolean {

@@ -1,6 +1,7 @@
 // The WebAssembly device: compiles kernels when they are first run, one variant per way their operands lie in memory,
 // and prepares launches so that a call allocates nothing.
 import { RuntimeError } from '../../base/errors.ts'
+import { hostFunction } from '../../ir/evaluate.ts'
 import type { Kernel } from '../../ir/kernel.ts'
 import type { Device, Extent, FlatKernel, Scalar } from '../device.ts'
 import { memory, reserved } from '../memory.ts'
@@ -161,7 +162,7 @@ function signatureOf(kernel: Kernel): string {
 
 function instantiate<F>(kernel: Kernel, bytes: Uint8Array<ArrayBuffer>): F {
   const host: Record<string, (...x: number[]) => number> = {}
-  for (const name of callsOf(kernel)) host[name] = Math[name as 'exp']
+  for (const name of callsOf(kernel)) host[name] = hostFunction(name)
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory: memory.wasm }, host })
   return instance.exports.run as F
 }

@@ -103,7 +103,7 @@ function emitKernel(module: Module, element: Element, source: Source, rows: numb
     if (row > 0) setSum(f, init, init, initStep)
     load(f, v128.load, init, sums)
   }
-  for (const steps of [source === 'columns' ? 2 : 4, 1]) {
+  for (const steps of [4, 1]) {
     countdown(f, k, steps, () => {
       for (let step = 0; step < steps; step++) multiply(step)
       advance(steps)

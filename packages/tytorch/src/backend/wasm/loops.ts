@@ -1,7 +1,7 @@
 // Element-wise kernels on flat operands, and what all kernels' loops share: the walk over elements by groups, by four
 // and one by one; which nodes change with the element; how many groups to interleave.
 import type { ComputeType } from '../../base/dtype.ts'
-import { type Expr, sources, topological } from '../../ir/expr.ts'
+import { binaryHostFunctions, type Expr, type HostFunction, sources, topological } from '../../ir/expr.ts'
 import type { Kernel, MapPass, ReducePass } from '../../ir/kernel.ts'
 import { F32, F64, type Func, I32, I64, i32, Module, type ValueType } from './assembler.ts'
 import type { Host } from './features.ts'
@@ -33,7 +33,7 @@ export function nodesOf(kernel: Kernel): Expr[] {
 }
 
 /** Names of the host functions that a kernel calls. */
-export function callsOf(kernel: Kernel): string[] {
+export function callsOf(kernel: Kernel): HostFunction[] {
   return [...new Set(nodesOf(kernel).flatMap((e) => (e.op === 'call' ? [e.fn] : [])))]
 }
 
@@ -49,7 +49,7 @@ export function assemble(
   const module = new Module(memory)
   const imports = new Map<string, number>()
   for (const name of callsOf(kernel)) {
-    const arity = name === 'pow' || name === 'atan2' || name === 'hypot' ? 2 : 1
+    const arity = binaryHostFunctions.includes(name) ? 2 : 1
     imports.set(name, module.import('host', name, new Array<ValueType>(arity).fill(F64), [F64]))
   }
   const f = module.func('run', params)

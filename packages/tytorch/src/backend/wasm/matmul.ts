@@ -24,8 +24,9 @@ export function createMatmul(host: Host): Matmul {
 const STREAM_BYTES = 4096
 /** Bytes of the large operand that `dot` takes at once, so that they stay in the L2 cache for the next small rows. */
 const DOT_BYTES = 1 << 18
-/** The most rows that `dot` is better for than tiles, which have to transpose B first. */
-const DOT_MOST = 12
+/** Up to so many rows, and from so many k, `dot` beats tiles, which have to transpose B first. */
+const DOT_MOST = 8
+const DOT_DEEP = 256
 /** Large rows that it takes at least. */
 const DOT_ROWS_LEAST = 12
 
@@ -73,7 +74,7 @@ class Multiplier {
   private multiply(p: Product): void {
     const q = p.m <= p.n ? p : exchanged(p)
     if (p.k > 0 && q.m <= SKINNY_ROWS) this.fewRows(q)
-    else if (q.m <= DOT_MOST && this.suitsDot(q)) this.dot(q)
+    else if (q.m <= DOT_MOST && q.k >= DOT_DEEP && this.suitsDot(q)) this.dot(q)
     else if (p.k > 0 && p.k <= SKINNY_ROWS) this.stream(p)
     else this.blocked.run(this.withUnitSteps(p))
   }

@@ -1,0 +1,209 @@
+// Running sums, products and extremes along a dimension. A scan is no kernel of the IR, so the host walks each row;
+// sums and products run in double precision, as PyTorch's do.
+import { decode, type DType, encode, float64, int64 } from '../base/dtype.ts'
+import { IndexError } from '../base/errors.ts'
+import { wrapDim } from '../base/shape.ts'
+import { type Args, copyValues, op } from '../tensor/define.ts'
+import { record } from '../tensor/node.ts'
+import { empty, type Tensor } from '../tensor/tensor.ts'
+import { cat } from './join.ts'
+import { type ValuesIndices, valuesIndices } from './reduce.ts'
+
+type Elements = { [i: number]: number }
+
+// Host routine.
+/** Runs `scan` over every row of `dim`: it reads from `from` and writes to `to`, elements start + i * step for i < n. */
+function scanRows(
+  from: Tensor,
+  to: Tensor,
+  dim: number,
+  scan: (from: Elements, to: Elements, start: number, step: number, n: number) => void,
+): void {
+  const rank = from.ndim
+  const n = rank ? from.sizes[dim] : 1
+  let step = 1
+  for (let d = dim + 1; d < rank; d++) step *= from.sizes[d]
+  const source = from.raw() as unknown as Elements
+  const target = to.raw() as unknown as Elements
+  if (from.count === 0) return
+  for (let block = 0; block < from.count; block += n * step) {
+    for (let i = 0; i < step; i++) scan(source, target, block + i, step, n)
+  }
+}
+
+interface CumulativeOptions {
+  readonly dim?: number
+  readonly dtype?: DType | null
+}
+type Cumulative = (x: Tensor, ...args: Args<[dim: number], CumulativeOptions>) => Tensor
+
+/** Running totals in the dtype `to`. */
+function running(x: Tensor, dim: number, to: DType, product: boolean): Tensor {
+  const out = empty(x.sizes, to)
+  if (to === int64) {
+    const source = x.detach().to(int64).contiguous()
+    scanRows(source, out, dim, (from, into, start, step, n) => {
+      const [a, b] = [from, into] as unknown as [BigInt64Array, BigInt64Array]
+      let total = product ? 1n : 0n
+      for (let i = 0, at = start; i < n; i++, at += step) {
+        total = BigInt.asIntN(64, product ? total * a[at] : total + a[at])
+        b[at] = total
+      }
+    })
+    return out
+  }
+  // Narrow types go through double: the sum of elements as the result's dtype rounds them.
+  const exact = to.name === 'float32' || to === float64
+  const source = x.detach().to(to).contiguous()
+  const read = (raw: number): number => (exact ? raw : Number(decode(to, raw)))
+  scanRows(source, out, dim, (from, into, start, step, n) => {
+    let total = product ? 1 : 0
+    for (let i = 0, at = start; i < n; i++, at += step) {
+      const value = read(from[at])
+      total = product ? total * value : total + value
+      into[at] = exact ? total : Number(encode(to, total))
+    }
+  })
+  return out
+}
+
+const resultDtype = (x: Tensor, dtype: DType | null | undefined): DType => dtype ?? (x.dtype.isFloatingPoint ? x.dtype : int64)
+
+/** The running sum along `dim`. Integers and bools sum to int64. */
+export const cumsum: Cumulative = op({
+  name: 'cumsum',
+  signature: 'input, dim, *, dtype',
+  differentiable: true,
+  forward: (x: Tensor, dim: number, dtype?: DType | null) => {
+    const d = wrapDim(dim, x.ndim)
+    const from = x.dtype
+    return record(running(x, d, resultDtype(x, dtype), false), 'CumsumBackward0', [x], [], (g) => [fromTheEnd(g, d).to(from)])
+  },
+})
+
+/** Running sums from the last element backwards. */
+function fromTheEnd(g: Tensor, dim: number): Tensor {
+  return g.ndim === 0 ? g : g.flip(dim).cumsum(dim).flip(dim)
+}
+
+/** The running product along `dim`. Integers and bools multiply to int64. */
+export const cumprod: Cumulative = op({
+  name: 'cumprod',
+  signature: 'input, dim, *, dtype',
+  differentiable: true,
+  forward: (x: Tensor, dim: number, dtype?: DType | null) => {
+    const d = wrapDim(dim, x.ndim)
+    const out = running(x, d, resultDtype(x, dtype), true)
+    const from = x.dtype
+    return record(out, 'CumprodBackward0', [x], [x, out], (g, [input, product]) => [cumprodGradient(g, input.to(g.dtype), product, d).to(from)])
+  },
+})
+
+/** sum over j >= i of g[j] * (product up to j without i): by division, or term by term where an element is zero. */
+function cumprodGradient(g: Tensor, x: Tensor, product: Tensor, dim: number): Tensor {
+  if (x.ndim === 0) return g
+  if (x.count === 0 || !x.detach().eq(0).any().item<boolean>()) return fromTheEnd(g.mul(product), dim).div(x)
+  const n = x.sizes[dim]
+  const terms = Array.from({ length: n }, (_, i) => {
+    const before = i === 0 ? x.narrow(dim, 0, 1).onesLike() : x.narrow(dim, 0, i).cumprod(dim).narrow(dim, i - 1, 1)
+    const after = cat([x.narrow(dim, 0, 1).onesLike(), x.narrow(dim, i + 1, n - i - 1)], dim).cumprod(dim)
+    return g.narrow(dim, i, n - i).mul(before).mul(after).sum(dim, true)
+  })
+  return cat(terms, dim)
+}
+
+type Extreme = (x: Tensor, ...args: Args<[dim: number], { dim?: number }>) => ValuesIndices
+
+const runningExtreme = (name: 'cummax' | 'cummin'): Extreme =>
+  op({
+    name,
+    signature: 'input, dim',
+    differentiable: true,
+    forward: (x: Tensor, dim: number) => {
+      const d = wrapDim(dim, x.ndim)
+      if (x.ndim > 0 && x.sizes[d] === 0 && x.count > 0) throw new IndexError(`${name}(): Expected reduction dim ${d} to have non-zero size.`)
+      const largest = name === 'cummax'
+      const source = empty(x.sizes, x.dtype === int64 ? int64 : float64)
+      copyValues(x.detach(), source)
+      const indices = empty(x.sizes, int64)
+      scanRows(source, indices, d, (from, into, start, step, n) => {
+        const positions = into as unknown as BigInt64Array
+        let best = 0
+        for (let i = 0, at = start; i < n; i++, at += step) {
+          const [value, known] = [from[at], from[start + best * step]]
+          // biome-ignore lint/suspicious/noSelfCompare: NaN is the only value unequal to itself, and it wins
+          if (value !== value || (known === known && (largest ? value >= known : value <= known))) best = i
+          positions[at] = BigInt(best)
+        }
+      })
+      const values = x.ndim === 0 ? x.detach().clone() : x.detach().gather(d, indices)
+      const { sizes } = x
+      record(values, largest ? 'CummaxBackward0' : 'CumminBackward0', [x], [indices], (g, [at]) => [
+        sizes.length === 0 ? g : g.newZeros(sizes).scatterAdd_(d, at, g),
+      ])
+      return valuesIndices(values, indices)
+    },
+  })
+/** The running maximum along `dim`, and the positions of the last element that reached it. */
+export const cummax: Extreme = runningExtreme('cummax')
+/** The running minimum along `dim`, and the positions of the last element that reached it. */
+export const cummin: Extreme = runningExtreme('cummin')
+
+/** log of the running sum of exp(x) along `dim`. */
+export const logcumsumexp: (x: Tensor, ...args: Args<[dim: number], { dim?: number }>) => Tensor = op({
+  name: 'logcumsumexp',
+  signature: 'input, dim',
+  differentiable: true,
+  forward: (x: Tensor, dim: number) => {
+    const d = wrapDim(dim, x.ndim)
+    const out = empty(x.sizes, x.dtype)
+    const wide = empty(x.sizes, float64)
+    copyValues(x.detach(), wide)
+    scanRows(wide, wide, d, (from, into, start, step, n) => {
+      let total = Number.NEGATIVE_INFINITY
+      for (let i = 0, at = start; i < n; i++, at += step) {
+        const value = from[at]
+        const most = Math.max(total, value)
+        total = Number.isFinite(most) ? most + Math.log1p(Math.exp(Math.min(total, value) - most)) : total + value
+        if (most === Number.POSITIVE_INFINITY || most === Number.NEGATIVE_INFINITY) total = most
+        into[at] = total
+      }
+    })
+    copyValues(wide, out)
+    return record(out, 'LogcumsumexpBackward0', [x], [x, out], (g, [input, result]) => {
+      // d out[j] / d x[i] = exp(x[i] - out[j]) for j >= i.
+      if (input.ndim === 0) return [g]
+      const n = input.sizes[d]
+      const at = input.movedim(d, -1).unsqueeze(-1)
+      const ratio = at.sub(result.movedim(d, -1).unsqueeze(-2))
+      const live = ratio.detach().onesLike().triu().eq(0)
+      const slope = ratio.maskedFill(live, Number.NEGATIVE_INFINITY).exp()
+      return [n === 0 ? g : slope.mul(g.movedim(d, -1).unsqueeze(-2)).sum(-1).movedim(-1, d)]
+    })
+  },
+})
+
+interface DiffOptions {
+  readonly n?: number
+  readonly dim?: number
+  readonly prepend?: Tensor
+  readonly append?: Tensor
+}
+/** Differences of neighbours along `dim` (the last), `n` times over. */
+export const diff: (x: Tensor, ...args: Args<[n?: number, dim?: number, prepend?: Tensor, append?: Tensor], DiffOptions>) => Tensor = op({
+  name: 'diff',
+  signature: 'input, n, dim, prepend, append',
+  differentiable: true,
+  forward: (x: Tensor, n = 1, dim = -1, prepend?: Tensor, append?: Tensor) => {
+    const d = wrapDim(dim, x.ndim)
+    const ends = [prepend, x, append].filter((t) => t !== undefined)
+    let out = ends.length > 1 ? cat(ends, d) : x
+    for (let i = 0; i < Math.min(n, x.sizes[d] + ends.length); i++) {
+      const size = out.sizes[d]
+      if (size === 0) return out
+      const [late, early] = [out.narrow(d, 1, size - 1), out.narrow(d, 0, size - 1)]
+      out = x.dtype.name === 'bool' ? late.logicalXor(early) : late.sub(early)
+    }
+    return out
+  },
+})

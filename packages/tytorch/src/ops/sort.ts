@@ -1,0 +1,264 @@
+// Sorting and what follows from it: sort, topk, kthvalue, median, mode, quantile. The host finds positions (order.ts);
+// values are picked by a kernel, and gradients go back to where the values stood.
+import { int64 } from '../base/dtype.ts'
+import { IndexError, RuntimeError } from '../base/errors.ts'
+import { wrapDim } from '../base/shape.ts'
+import { type Args, op } from '../tensor/define.ts'
+import { record } from '../tensor/node.ts'
+import { alias, empty, Tensor } from '../tensor/tensor.ts'
+import { filled } from './create.ts'
+import { pick, planAlong } from './gather.ts'
+import { stack } from './join.ts'
+import { isNanKey, type Keys, keysOf, orderOf, positionsTensor, rowsOf, sameKey } from './order.ts'
+import { pickedGradient, type ValuesIndices, valuesIndices } from './reduce.ts'
+
+/** Rows of the dimension sorted: sizes with it last, its width, and their number. */
+function layout(x: Tensor, dim: number): { sizes: number[]; width: number; rows: number } {
+  if (x.ndim === 0) return { sizes: [1], width: 1, rows: 1 }
+  const sizes = [...x.sizes.filter((_, i) => i !== dim), x.sizes[dim]]
+  const width = x.sizes[dim]
+  return { sizes, width, rows: width === 0 ? 0 : x.count / width }
+}
+
+/** `k` positions a row as an int64 tensor like `x`, with `k` at `dim`. */
+function indicesOf(x: Tensor, dim: number, positions: ArrayLike<number>, k: number): Tensor {
+  if (x.ndim === 0) return positionsTensor(positions, [])
+  const { sizes } = layout(x, dim)
+  const packed = positionsTensor(positions, [...sizes.slice(0, -1), k])
+  return packed.movedim(-1, dim).contiguous()
+}
+
+/** The elements at `indices` along `dim`, with a gradient that goes back to where they stood. */
+function picked(x: Tensor, dim: number, indices: Tensor, name: string): Tensor {
+  const values = pick(x, planAlong(x, dim, indices), empty(indices.sizes, x.dtype))
+  const { sizes } = x
+  return record(values, name, [x], [indices], (g, [at]) => [sizes.length === 0 ? g : pickedGradient(g, sizes, at, dim, true)])
+}
+
+function keysAlong(x: Tensor, dim: number, descending = false): Keys {
+  return keysOf(rowsOf(x.detach(), dim), descending)
+}
+
+interface SortOptions {
+  readonly dim?: number
+  readonly descending?: boolean
+  readonly stable?: boolean
+}
+
+/** Values sorted along `dim` (the last), and the positions they had; equal ones keep their order, NaN counts as the largest. */
+export const sort: (x: Tensor, ...args: Args<[dim?: number, descending?: boolean], SortOptions>) => ValuesIndices = op({
+  name: 'sort',
+  signature: 'input, dim, descending, stable',
+  differentiable: true,
+  forward: (x: Tensor, dim = -1, descending = false) => {
+    const d = wrapDim(dim, x.ndim)
+    const { width } = layout(x, d)
+    const order = orderOf(keysAlong(x, d, descending), width)
+    const indices = indicesOf(x, d, order, width)
+    return valuesIndices(picked(x, d, indices, 'SortBackward0'), indices)
+  },
+})
+
+/** The positions that sort `x` along `dim` (the last): int64. */
+export const argsort: (x: Tensor, ...args: Args<[dim?: number, descending?: boolean], SortOptions>) => Tensor = op({
+  name: 'argsort',
+  signature: 'input, dim, descending, stable',
+  forward: (x: Tensor, dim = -1, descending = false) => sort(x.detach(), dim, descending).indices,
+})
+
+/** `x` sorted along its first dimension. */
+export const msort = (x: Tensor): Tensor => sort(x, 0).values
+
+interface TopkOptions {
+  readonly k?: number
+  readonly dim?: number
+  readonly largest?: boolean
+  readonly sorted?: boolean
+}
+/** The `k` largest (or smallest) elements along `dim` (the last), in order, and their positions. */
+export const topk: (x: Tensor, ...args: Args<[k: number, dim?: number, largest?: boolean, sorted?: boolean], TopkOptions>) => ValuesIndices = op({
+  name: 'topk',
+  signature: 'input, k, dim, largest, sorted',
+  differentiable: true,
+  forward: (x: Tensor, k: number, dim = -1, largest = true) => {
+    const d = wrapDim(dim, x.ndim)
+    const { width, rows } = layout(x, d)
+    if (!(k >= 0 && k <= width)) throw new RuntimeError('selected index k out of range')
+    const order = orderOf(keysAlong(x, d, largest), width)
+    const positions = new Uint32Array(rows * k)
+    for (let r = 0; r < rows; r++) positions.set(order.subarray(r * width, r * width + k), r * k)
+    const indices = indicesOf(x, d, positions, k)
+    return valuesIndices(picked(x, d, indices, 'TopkBackward0'), indices)
+  },
+})
+
+/** One position a row, chosen from the row's order, as values and indices. */
+function choose(x: Tensor, dim: number, keepdim: boolean, name: string, choice: (keys: Keys, order: Uint32Array, start: number, width: number) => number): ValuesIndices {
+  const { width, rows } = layout(x, dim)
+  const keys = keysAlong(x, dim)
+  const order = orderOf(keys, width)
+  const positions = new Uint32Array(rows)
+  for (let r = 0; r < rows; r++) positions[r] = choice(keys, order, r * width, width)
+  const kept = indicesOf(x, dim, positions, 1)
+  const values = pick(x, planAlong(x, dim, kept), empty(kept.sizes, x.dtype))
+  const drop = x.ndim > 0 && !keepdim
+  const shape = (t: Tensor): Tensor => (drop ? alias(t, t.sizes.filter((_, i) => i !== dim), t.strides.filter((_, i) => i !== dim), 0) : t)
+  const { sizes } = x
+  const out = shape(values)
+  const indices = shape(kept)
+  record(out, name, [x], [indices], (g, [at]) => [sizes.length === 0 ? g : pickedGradient(g, sizes, at, dim, !drop)])
+  return valuesIndices(out, indices)
+}
+
+type ByRow = (x: Tensor, ...args: Args<[dim?: number, keepdim?: boolean], { dim?: number; keepdim?: boolean }>) => ValuesIndices
+
+/** The `k`-th smallest element (from 1) along `dim` (the last), and its position. */
+export const kthvalue: (x: Tensor, ...args: Args<[k: number, dim?: number, keepdim?: boolean], { k?: number; dim?: number; keepdim?: boolean }>) => ValuesIndices = op({
+  name: 'kthvalue',
+  signature: 'input, k, dim, keepdim',
+  differentiable: true,
+  forward: (x: Tensor, k: number, dim = -1, keepdim = false) => {
+    const d = wrapDim(dim, x.ndim)
+    const { width } = layout(x, d)
+    if (!(k > 0 && k <= width)) throw new RuntimeError(`kthvalue(): selected number k out of range for dimension ${d}`)
+    return choose(x, d, keepdim, 'KthvalueBackward0', (_keys, order, start) => order[start + k - 1])
+  },
+})
+
+interface Median {
+  (x: Tensor): Tensor
+  (x: Tensor, dim: number, keepdim?: boolean): ValuesIndices
+  (x: Tensor, options: { dim: number; keepdim?: boolean }): ValuesIndices
+}
+/** `median` and `nanmedian` as methods. */
+export interface MedianMethod {
+  (): Tensor
+  (dim: number, keepdim?: boolean): ValuesIndices
+  (options: { dim: number; keepdim?: boolean }): ValuesIndices
+}
+
+const medianOf = (name: 'median' | 'nanmedian'): Median => {
+  const skips = name === 'nanmedian'
+  const title = skips ? 'Nanmedian' : 'Median'
+  const choice = (x: Tensor) => (keys: Keys, order: Uint32Array, start: number, width: number): number => {
+    let n = width
+    if (x.dtype.isFloatingPoint) {
+      let first = width
+      while (first > 0 && isNanKey(keys, start + order[start + first - 1])) first--
+      if (first < width && !skips) return order[start + first]
+      if (first > 0) n = first
+    }
+    return order[start + ((n - 1) >> 1)]
+  }
+  return op<(x: Tensor, dim?: number, keepdim?: boolean) => Tensor | ValuesIndices>({
+    name,
+    signature: 'input, dim, keepdim',
+    differentiable: true,
+    forward: (x: Tensor, dim?: number, keepdim = false) => {
+      if (dim === undefined) {
+        if (x.count === 0) return filled([], Number.NaN, x.dtype)
+        const flat = x.detach().reshape(-1)
+        const { values, indices } = choose(flat, 0, false, '', choice(x))
+        const { sizes } = x
+        return record(values, `${title}Backward0`, [x], [indices], (g, [at]) => [pickedGradient(g, [flat.count], at, 0, false).view(sizes)])
+      }
+      const d = wrapDim(dim, x.ndim)
+      checkRows(name, x, d)
+      return choose(x, d, keepdim, `${title}Backward1`, choice(x))
+    },
+  }) as Median
+}
+
+function checkRows(name: string, x: Tensor, dim: number): void {
+  if (x.ndim > 0 && x.sizes[dim] === 0) throw new IndexError(`${name}(): Expected reduction dim ${dim} to have non-zero size.`)
+}
+
+/** The median (the lower of two middle ones, NaN if there is one); with `dim`, along it, with positions. */
+export const median: Median = medianOf('median')
+/** The median of what is not NaN. */
+export const nanmedian: Median = medianOf('nanmedian')
+
+/** The most frequent element along `dim` (the last), the smallest of several, and the position of its last occurrence. */
+export const mode: ByRow = op({
+  name: 'mode',
+  signature: 'input, dim, keepdim',
+  differentiable: true,
+  forward: (x: Tensor, dim = -1, keepdim = false) => {
+    const d = wrapDim(dim, x.ndim)
+    checkRows('mode', x, d)
+    return choose(x, d, keepdim, 'ModeBackward0', (keys, order, start, width) => {
+      let best = 0
+      let found = 0
+      let run = 0
+      for (let i = 0; i < width; i++) {
+        const here = start + order[start + i]
+        run = i > 0 && sameKey(keys, here, start + order[start + i - 1]) ? run + 1 : 1
+        if (run > best) {
+          best = run
+          found = order[start + i]
+        }
+      }
+      return found
+    })
+  },
+})
+
+type Interpolation = 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest'
+interface QuantileOptions {
+  readonly q?: number | Tensor
+  readonly dim?: number | null
+  readonly keepdim?: boolean
+  readonly interpolation?: Interpolation
+}
+type Quantile = (x: Tensor, ...args: Args<[q: number | Tensor, dim?: number | null, keepdim?: boolean], QuantileOptions>) => Tensor
+
+const quantileOf = (name: 'quantile' | 'nanquantile'): Quantile =>
+  op({
+    name,
+    signature: 'input, q, dim, keepdim, *, interpolation',
+    differentiable: true,
+    forward: (x: Tensor, q: number | Tensor, dim?: number | null, keepdim = false, interpolation: Interpolation = 'linear') => {
+      if (x.count === 0) throw new RuntimeError(`${name}() input tensor must be non-empty`)
+      if (x.dtype.name !== 'float32' && x.dtype.name !== 'float64') {
+        throw new RuntimeError(`${name}() input tensor must be either float or double dtype`)
+      }
+      if (q instanceof Tensor && q.ndim > 1) throw new RuntimeError(`${name}() q must be a scalar or 1D tensor`)
+      if (q instanceof Tensor && q.dtype !== x.dtype) throw new RuntimeError(`${name}() q tensor must be same dtype as the input tensor`)
+      if (!['linear', 'lower', 'higher', 'midpoint', 'nearest'].includes(interpolation)) {
+        throw new RuntimeError(`${name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got ${interpolation}`)
+      }
+      const list = q instanceof Tensor ? (q.ndim ? q.tolist<number[]>() : [q.item<number>()]) : [x.dtype.name === 'float32' ? Math.fround(q) : q]
+      if (list.some((v) => !(v >= 0 && v <= 1))) throw new RuntimeError(`${name}() q must be in the range [0, 1] but got ${list}`)
+      const all = dim === undefined || dim === null
+      const d = all ? 0 : wrapDim(dim, x.ndim)
+      const rows = all || x.ndim === 0 ? x.reshape(-1) : x.movedim(d, -1)
+      const sorted = sort(rows).values
+      const out = list.map((v) => between(sorted, v, interpolation, name === 'nanquantile'))
+      const shaped = out.map((t) => (keepdim ? (all ? t.reshape(x.sizes.map(() => 1)) : t.unsqueeze(d)) : t))
+      if (!(q instanceof Tensor) || q.ndim === 0) return shaped[0]
+      return stack(shaped)
+    },
+  })
+
+/** Quantile `q` of sorted rows (the last dimension, NaN at its end). */
+function between(sorted: Tensor, q: number, interpolation: Interpolation, skips: boolean): Tensor {
+  const n = sorted.sizes[sorted.ndim - 1]
+  const valid = sorted.detach().isnan().logicalNot().sum(-1, true)
+  const last = skips ? valid.sub(1).clampMin(0) : null
+  const rank = last ? last.to(sorted.dtype).mul(q) : filled([...sorted.sizes.slice(0, -1), 1], q * (n - 1), sorted.dtype)
+  const nearest = rank.round()
+  const low = interpolation === 'nearest' ? nearest : interpolation === 'higher' ? rank.ceil() : rank.floor()
+  const lower = sorted.gather(-1, low.to(int64))
+  let out = lower
+  if (interpolation === 'linear' || interpolation === 'midpoint') {
+    const upper = sorted.gather(-1, rank.ceil().to(int64))
+    out = lower.lerp(upper, interpolation === 'midpoint' ? 0.5 : rank.sub(rank.floor()))
+  }
+  const clean = skips ? out : out.maskedFill(valid.lt(n), Number.NaN)
+  return clean.squeeze(-1)
+}
+
+/** The values below which a share `q` of the elements along `dim` (all of them) lies; a vector of shares adds a first dimension. */
+export const quantile: Quantile = quantileOf('quantile')
+/** `quantile` of what is not NaN. */
+export const nanquantile: Quantile = quantileOf('nanquantile')

@@ -1,0 +1,99 @@
+// From PyTorch's name of an op to our function: snake to camel case, namespaces, methods, Python's operators.
+import { type Dynamic, snakeToCamel, type Torch, Tuple } from './values.ts'
+
+/** An op ready to be called with PyTorch's arguments. */
+export type Call = (positional: readonly unknown[], named: Record<string, unknown>) => unknown
+
+/** Python's binary operators, with the word that names their special methods and our function. */
+export const OPERATORS: readonly (readonly [symbol: string, word: string, ours: string])[] = [
+  ['+', 'add', 'add'],
+  ['-', 'sub', 'sub'],
+  ['*', 'mul', 'mul'],
+  ['/', 'truediv', 'div'],
+  ['/', 'div', 'div'],
+  ['//', 'floordiv', 'floorDivide'],
+  ['%', 'mod', 'remainder'],
+  ['**', 'pow', 'pow'],
+  ['@', 'matmul', 'matmul'],
+  ['&', 'and', 'bitwiseAnd'],
+  ['|', 'or', 'bitwiseOr'],
+  ['^', 'xor', 'bitwiseXor'],
+  ['<<', 'lshift', 'bitwiseLeftShift'],
+  ['>>', 'rshift', 'bitwiseRightShift'],
+  ['==', 'eq', 'eq'],
+  ['!=', 'ne', 'ne'],
+  ['<', 'lt', 'lt'],
+  ['<=', 'le', 'le'],
+  ['>', 'gt', 'gt'],
+  ['>=', 'ge', 'ge'],
+]
+
+/** Attributes that PyTorch's test database calls as if they were functions. */
+const PROPERTIES = ['T', 'H', 'mT', 'mH']
+
+/**
+ * Entries of PyTorch's test database whose `op` is a lambda with the first two parameters of the real function exchanged
+ * (torch/testing/_internal/common_methods_invocations.py), so that the tensor to differentiate comes first.
+ */
+const EXCHANGED = new Set([
+  'where',
+  'einsum',
+  'polygamma',
+  'special.polygamma',
+  'nn.functional.embedding',
+  'nn.functional.embedding_bag',
+])
+
+/** Python's own names, which mean something else in PyTorch's database than what we export under them. */
+const BUILTINS = new Set(['slice'])
+
+/** The function that PyTorch calls `name`, or null if there is none. */
+export function resolve(torch: Torch, name: string): Call | null {
+  const prototype = torch.Tensor.prototype as Dynamic
+  if (PROPERTIES.includes(name)) return name in prototype ? ([x]) => (x as Dynamic)[name] : null
+  if (name === '__getitem__') return ([x, index]) => (index instanceof Tuple ? (x as Dynamic).at(...index) : (x as Dynamic).at(index))
+  const special = /^__(r?)(\w+)__$/.exec(name)
+  if (special) {
+    const direct = OPERATORS.find(([, word]) => word === special[1] + special[2])
+    const reflected = direct ? undefined : OPERATORS.find(([, word]) => word === special[2])
+    const fn = (torch as Dynamic)[(direct ?? reflected)?.[2] ?? '']
+    if (typeof fn !== 'function') return null
+    return direct ? ([a, b]) => fn(a, b) : ([a, b]) => fn(b, a)
+  }
+  const fn = find(torch, name)
+  if (!fn) return null
+  return (positional, named) => {
+    const args = [...positional]
+    if (EXCHANGED.has(name)) [args[0], args[1]] = [args[1], args[0]]
+    if (Object.keys(named).length > 0) args.push(named)
+    return fn(args)
+  }
+}
+
+type Applied = (args: unknown[]) => unknown
+
+function find(torch: Torch, name: string): Applied | null {
+  const path = name.split('.').map(snakeToCamel)
+  const last = path[path.length - 1]
+  const spaces: Dynamic[] = []
+  let space: Dynamic = torch
+  for (const part of path.slice(0, -1)) space = space?.[part]
+  if (space) spaces.push(space)
+  // What is new in nn.functional lives in torch or on the tensor as well, until the former re-exports it.
+  if (name.startsWith('nn.functional.')) spaces.push(torch)
+  for (const s of spaces) {
+    if (!BUILTINS.has(name) && typeof s[last] === 'function' && !isClass(s[last])) return (args) => s[last](...args)
+  }
+  if (path.length > 1 && !name.startsWith('nn.functional.')) return null
+  const method = (torch.Tensor.prototype as Dynamic)[last]
+  if (typeof method !== 'function') return null
+  return ([self, ...rest]) => {
+    if (!(self instanceof torch.Tensor)) throw new TypeError(`${name} is a method here, and its first argument no tensor`)
+    return (self as Dynamic)[last](...rest)
+  }
+}
+
+/** True for what must be called with `new`. */
+export function isClass(fn: unknown): boolean {
+  return typeof fn === 'function' && /^class\b/.test(Function.prototype.toString.call(fn))
+}
