@@ -21,6 +21,15 @@ function lesson(...args: string[]): Promise<{ code: number; stdout: string; stde
   })
 }
 
+/**
+ * How far a loss may be from PyTorch's. Later validation losses swing with the last bits of Adam's steps: PyTorch's own
+ * float64 run is up to 7.7e-4 from its float32 run, and one whose start differs by half an ulp up to 9.3e-4.
+ */
+function tolerance(curve: 'train' | 'val', epoch: number): number {
+  if (epoch < 300) return 1e-5
+  return curve === 'train' ? 1e-4 : 2e-3
+}
+
 describe('npm run lesson', () => {
   it.each(fixture.runs)('reproduces PyTorch with $args', { timeout: 60_000 }, async (run) => {
     const out = join(folder, run.args.join(''))
@@ -33,7 +42,7 @@ describe('npm run lesson', () => {
       run[curve].forEach((expected, i) => {
         const epoch = Math.min(i * run.every, run.epochs - 1)
         const error = Math.abs(losses[curve][epoch] - expected) / expected
-        expect(error, `${curve} loss of epoch ${epoch}`).toBeLessThan(epoch < 300 ? 1e-5 : 1e-3)
+        expect(error, `${curve} loss of epoch ${epoch}`).toBeLessThan(tolerance(curve, epoch))
       })
     }
     expect(accuracy.train).toBeCloseTo(run.trainAccuracy, 6)

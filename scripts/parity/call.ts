@@ -51,7 +51,8 @@ const BUILTINS = new Set(['slice'])
 export function resolve(torch: Torch, name: string): Call | null {
   const prototype = torch.Tensor.prototype as Dynamic
   if (PROPERTIES.includes(name)) return name in prototype ? ([x]) => (x as Dynamic)[name] : null
-  if (name === '__getitem__') return ([x, index]) => (index instanceof Tuple ? (x as Dynamic).at(...index) : (x as Dynamic).at(index))
+  if (name === '__getitem__')
+    return ([x, index]) => (index instanceof Tuple ? (x as Dynamic).at(...index) : (x as Dynamic).at(index))
   const special = /^__(r?)(\w+)__$/.exec(name)
   if (special) {
     const direct = OPERATORS.find(([, word]) => word === special[1] + special[2])
@@ -88,7 +89,8 @@ function find(torch: Torch, name: string): Applied | null {
   const method = (torch.Tensor.prototype as Dynamic)[last]
   if (typeof method !== 'function') return null
   return ([self, ...rest]) => {
-    if (!(self instanceof torch.Tensor)) throw new TypeError(`${name} is a method here, and its first argument no tensor`)
+    if (!(self instanceof torch.Tensor))
+      throw new TypeError(`${name} is a method here, and its first argument no tensor`)
     return (self as Dynamic)[last](...rest)
   }
 }

@@ -46,8 +46,8 @@ function signs(own: Tensor, reference: Tensor): Tensor {
   return (towards as Dynamic).ge(0).to(own.dtype).mul(2).sub(1)
 }
 
-/** Ops that answer positions of equal keys, of which any may be named. */
-const POSITIONS = new Set(['sort', 'argsort', 'topk', 'kthvalue', 'median', 'nanmedian', 'mode', 'max', 'min'])
+/** Ops that answer positions of keys, and may name any of equal ones (max and min name the first, by their documentation). */
+const POSITIONS = new Set(['sort', 'argsort', 'topk', 'kthvalue', 'median', 'nanmedian', 'mode'])
 
 /**
  * Among equal keys any position will do: if ours pick the values that PyTorch's pick, along the same dimension, they
@@ -66,16 +66,15 @@ export function sameChoice(
   const outputs = Array.isArray(got) ? (got as Tensor[]) : [got as Tensor]
   const wanted = values.stored(Array.isArray(expected) ? expected[expected.length - 1] : expected)
   const ours = outputs[outputs.length - 1]
-  if (!wanted || wanted.dtype !== 'int64' || ours.shape.join() !== wanted.shape.join()) return got
+  if (wanted?.dtype !== 'int64' || ours.shape.join() !== wanted.shape.join()) return got
   const theirs = toTensor(torch, wanted)
+  const ordered = op === 'sort' || op === 'argsort' || op === 'topk'
   for (let dim = 0; dim < input.ndim; dim++) {
-    const picked = (index: Tensor): Tensor => {
-      const full = index.ndim < input.ndim ? index.unsqueeze(dim) : index
-      return input.detach().gather(dim, full)
-    }
+    const picked = (index: Tensor): Tensor =>
+      input.detach().gather(dim, index.ndim < input.ndim ? index.unsqueeze(dim) : index)
     try {
       if (!picked(ours).eq(picked(theirs)).all().item()) continue
-      if (ours.ndim === input.ndim && (op === 'sort' || op === 'argsort' || op === 'topk') && repeats(ours, dim)) continue
+      if (ordered && (repeats(ours, dim) || repeats(theirs, dim))) continue
       return Array.isArray(got) ? [...outputs.slice(0, -1), theirs] : theirs
     } catch {
       // The positions are those of another dimension.

@@ -56,7 +56,11 @@ function excess(got: number, expected: number, { rtol, atol }: Tolerance): numbe
 }
 
 /** Null if `got` has the dtype, the shape and, within `tolerance`, the elements of `expected`. */
-export function compareTensors(got: Stored, expected: Stored, tolerance = toleranceOf(expected.dtype)): Difference | null {
+export function compareTensors(
+  got: Stored,
+  expected: Stored,
+  tolerance = toleranceOf(expected.dtype),
+): Difference | null {
   if (got.dtype !== expected.dtype) return infinite(`dtype: got ${got.dtype}, expected ${expected.dtype}`)
   if (got.shape.join() !== expected.shape.join()) {
     return infinite(`shape: got [${got.shape.join(', ')}], expected [${expected.shape.join(', ')}]`)
@@ -106,5 +110,9 @@ export function infinite(message: string): Difference {
 }
 
 function describe(x: unknown): string {
-  return typeof x === 'string' ? JSON.stringify(x) : typeof x === 'object' && x ? (x.constructor?.name ?? 'object') : String(x)
+  return typeof x === 'string'
+    ? JSON.stringify(x)
+    : typeof x === 'object' && x
+      ? (x.constructor?.name ?? 'object')
+      : String(x)
 }

@@ -43,14 +43,22 @@ function readAny(directory: string, name: string): Uint8Array | null {
   return existsSync(`${path}.br`) ? brotliDecompressSync(readFileSync(`${path}.br`)) : null
 }
 
+const NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g
+
 /** JSON text with integers beyond 2^53 as bigint and whole floats marked. */
 export function parseJson(text: string): Json {
-  return JSON.parse(text, function (this: unknown, _key: string, value: unknown, context?: { source?: string }) {
-    const source = context?.source
-    if (typeof value !== 'number' || source === undefined || !Number.isInteger(value)) return value
-    if (/[.eE]/.test(source)) return new WholeFloat(value)
-    return Number.isSafeInteger(value) ? value : BigInt(source)
-  } as (key: string, value: unknown) => unknown) as Json
+  const marked = text.replace(NUMBER, (token) => {
+    if (token[0] === '"') return token
+    const value = Number(token)
+    if (!Number.isInteger(value)) return token
+    if (/[.eE]/.test(token)) return `{"$whole":${token}}`
+    return Number.isSafeInteger(value) ? token : `{"$big":"${token}"}`
+  })
+  return JSON.parse(marked, (_key, value) => {
+    if (typeof value !== 'object' || value === null) return value
+    if ('$whole' in value) return new WholeFloat(value.$whole)
+    return '$big' in value ? BigInt(value.$big) : value
+  }) as Json
 }
 
 /** The tensors of a safetensors file by key. Throws for dtypes that it does not know. */

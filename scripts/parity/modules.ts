@@ -1,9 +1,18 @@
 // Cases of modules: fresh weights, forward, gradients of inputs and parameters, and the state afterwards.
-import { compareTensors, type Difference, infinite } from './compare.ts'
+import { compareTensors, type Difference, infinite, type Tolerance } from './compare.ts'
 import type { Json } from './data.ts'
 import { compareGradients, compareOutputs, guarded } from './ops.ts'
 import type { Outcome } from './report.ts'
-import { type Dynamic, differentiable, MissingError, type Tensor, type Torch, toStored, type Values } from './values.ts'
+import {
+  asArrays,
+  type Dynamic,
+  differentiable,
+  MissingError,
+  type Tensor,
+  type Torch,
+  toStored,
+  type Values,
+} from './values.ts'
 
 interface ModuleCase {
   readonly module: string
@@ -21,7 +30,12 @@ interface ModuleCase {
   readonly state_after: Record<string, Json>
 }
 
-export function* runModules(torch: Torch, json: Json, values: Values, wanted: (name: string) => boolean): Generator<Outcome> {
+export function* runModules(
+  torch: Torch,
+  json: Json,
+  values: Values,
+  wanted: (name: string) => boolean,
+): Generator<Outcome> {
   const { cases } = json as unknown as { cases: ModuleCase[] }
   const counts = new Map<string, number>()
   for (const c of cases) {
@@ -38,12 +52,13 @@ export function compareState(
   expected: Readonly<Record<string, Json>>,
   values: Values,
   what: string,
+  tolerance?: Tolerance,
 ): Difference | null {
   for (const [key, value] of Object.entries(expected)) {
     const stored = values.stored(value)
     if (!stored) continue
     if (!state[key]) return infinite(`${what}: there is no '${key}' among ${Object.keys(state).join(', ') || 'none'}`)
-    const wrong = compareTensors(toStored(state[key]), stored)
+    const wrong = compareTensors(toStored(state[key]), stored, tolerance)
     if (wrong) return { ...wrong, message: `${what} ${key}: ${wrong.message}` }
   }
   return null
@@ -60,13 +75,15 @@ function runCase(torch: Torch, c: ModuleCase, values: Values): Difference | null
   const state = values.record(c.state_dict) as Record<string, Tensor>
   // A lazy module has no weights before it has seen its input.
   const lazy = c.module.startsWith('Lazy')
-  const fresh = lazy ? null : compareFresh(module.stateDict(), state)
+  const fresh = lazy ? null : compareFresh(module.stateDict(), c.state_dict, values)
   if (fresh) return fresh
   module.loadStateDict(state)
-  const given = c.args.map((a) => values.read(a))
-  const named = values.options(c.kwargs)
+  // A forward takes its first parameter, which PyTorch calls `input`, by position.
+  const { input, ...kwargs } = c.kwargs
+  const given = [...(input === undefined ? [] : [input]), ...c.args].map((a) => values.read(a))
+  const named = values.options(kwargs)
   const inputs = differentiable(torch, [given, Object.values(named)])
-  const got = Object.keys(named).length > 0 ? module(...given, named) : module(...given)
+  const got = asArrays(torch, Object.keys(named).length > 0 ? module(...given, named) : module(...given))
   const wrong = compareOutputs(torch, got, c.output, values)
   if (wrong) return wrong
   if (c.grad_outputs?.length) {
@@ -82,9 +99,14 @@ function runCase(torch: Torch, c: ModuleCase, values: Values): Difference | null
   return compareState(module.stateDict(), c.state_after, values, 'state after')
 }
 
-/** The keys of a fresh module; its weights are compared bit for bit in `rng`, and here where the data has them fresh. */
-function compareFresh(own: Readonly<Record<string, Tensor>>, recorded: Readonly<Record<string, Tensor>>): Difference | null {
+/** The fresh module's keys, in order, and its weights bit for bit: the seed was set before it was made. */
+function compareFresh(
+  own: Readonly<Record<string, Tensor>>,
+  recorded: Readonly<Record<string, Json>>,
+  values: Values,
+): Difference | null {
   const keys = Object.keys(own).join(', ')
   const expected = Object.keys(recorded).join(', ')
-  return keys === expected ? null : infinite(`state dict: got ${keys || 'nothing'}, expected ${expected || 'nothing'}`)
+  if (keys !== expected) return infinite(`state dict: got ${keys || 'nothing'}, expected ${expected || 'nothing'}`)
+  return compareState(own, recorded, values, 'fresh', { rtol: 0, atol: 0 })
 }

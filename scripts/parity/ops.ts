@@ -4,7 +4,17 @@ import { align, sameChoice, toleranceFor } from './choices.ts'
 import { compareScalars, compareTensors, type Difference, GRADIENT, infinite, widened } from './compare.ts'
 import { type Json, WholeFloat } from './data.ts'
 import type { Outcome } from './report.ts'
-import { type Dynamic, differentiable, flatten, MissingError, type Tensor, type Torch, toStored, Values } from './values.ts'
+import {
+  asArrays,
+  type Dynamic,
+  differentiable,
+  flatten,
+  MissingError,
+  type Tensor,
+  type Torch,
+  toStored,
+  type Values,
+} from './values.ts'
 
 type Row = Record<string, Json>
 
@@ -24,7 +34,12 @@ interface OpEntry {
 }
 
 /** Every case of an `ops.*` file whose name `wanted` accepts. */
-export function* runOps(torch: Torch, json: Json, values: Values, wanted: (name: string) => boolean): Generator<Outcome> {
+export function* runOps(
+  torch: Torch,
+  json: Json,
+  values: Values,
+  wanted: (name: string) => boolean,
+): Generator<Outcome> {
   const { dtype, ops } = json as unknown as { dtype: string; ops: OpEntry[] }
   for (const { op, variant, cases } of ops) {
     for (const [i, c] of cases.entries()) {
@@ -61,7 +76,7 @@ function runCase(torch: Torch, op: string, c: OpCase, values: Values): Differenc
   const first = given[0]
   const copied = /[^_]_$/.test(op) && first instanceof torch.Tensor ? [first.clone(), ...given.slice(1)] : given
   const expected = c.output
-  const got = align(torch, op, call(copied, named), expected, values)
+  const got = align(torch, op, asArrays(torch, call(copied, named)), expected, values)
   const tolerance = toleranceFor(op)
   const wrong =
     compareOutputs(torch, got, expected, values, '', tolerance) &&
@@ -88,7 +103,10 @@ export function compareOutputs(
   }
   const list = Array.isArray(expected) ? expected : tupleOf(expected)
   if (list) {
-    if (!Array.isArray(got)) return prefix(infinite(`got ${got instanceof torch.Tensor ? 'one tensor' : typeof got}, expected ${list.length} values`))
+    if (!Array.isArray(got))
+      return prefix(
+        infinite(`got ${got instanceof torch.Tensor ? 'one tensor' : typeof got}, expected ${list.length} values`),
+      )
     if (got.length !== list.length) return prefix(infinite(`got ${got.length} values, expected ${list.length}`))
     for (const [i, e] of list.entries()) {
       const found = compareOutputs(torch, got[i], e, values, path ? `${path}.${i}` : `${i}`, floor)
@@ -124,7 +142,10 @@ export function compareGradients(
   }
   const dead = roots.findIndex((root) => !root.requiresGrad)
   if (dead >= 0) return infinite(`output ${gradOutputs[dead].output} has no gradient`)
-  const found = (torch as Dynamic).autograd.grad(roots, inputs, { gradOutputs: starts, allowUnused: true }) as (Tensor | null)[]
+  const found = (torch as Dynamic).autograd.grad(roots, inputs, {
+    gradOutputs: starts,
+    allowUnused: true,
+  }) as (Tensor | null)[]
   const tolerance = toleranceFor(op)
   const floor = { rtol: Math.max(tolerance.rtol, GRADIENT.rtol), atol: Math.max(tolerance.atol, GRADIENT.atol) }
   for (const [i, expected] of grads.entries()) {

@@ -16,7 +16,12 @@ interface OptimizerCase {
 
 const LOSS = 'sum((p0-t0)^2) + sum(|p1-t1|^1.5) + sum(p0)*mean(p1)'
 
-export function* runOptimizers(torch: Torch, json: Json, values: Values, wanted: (name: string) => boolean): Generator<Outcome> {
+export function* runOptimizers(
+  torch: Torch,
+  json: Json,
+  values: Values,
+  wanted: (name: string) => boolean,
+): Generator<Outcome> {
   const { loss, cases } = json as unknown as { loss: string; cases: OptimizerCase[] }
   if (loss !== LOSS) throw new Error(`the runner knows the loss ${LOSS}, and the data has ${loss}`)
   const counts = new Map<string, number>()

@@ -4,7 +4,8 @@ import { type Dynamic, MissingError, snakeToCamel, type Torch } from './values.t
 
 type Scope = Map<string, unknown>
 
-const TOKEN = /\s*(?:(\d+\.?\d*(?:e[-+]?\d+)?)|([A-Za-z_]\w*)|('[^']*'|"[^"]*")|(\*\*|\/\/|<<|>>|[=!<>]=|[-+*/%@&|^<>()[\]{},.:;=]))/y
+const TOKEN =
+  /\s*(?:(\d+\.?\d*(?:e[-+]?\d+)?)|([A-Za-z_]\w*)|('[^']*'|"[^"]*")|(\*\*|\/\/|<<|>>|[=!<>]=|[-+*/%@&|^<>()[\]{},.:;=]))/y
 
 interface Token {
   readonly kind: 'number' | 'name' | 'string' | 'symbol' | 'end'

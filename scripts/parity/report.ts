@@ -38,7 +38,11 @@ export function tally(outcomes: readonly Outcome[]): Tally {
     missing: missing.length,
     failures: failed
       .toSorted((a, b) => (b.size ?? 0) - (a.size ?? 0))
-      .map(({ name, message = '', size }) => ({ name, message, size: size === undefined || !Number.isFinite(size) ? null : size })),
+      .map(({ name, message = '', size }) => ({
+        name,
+        message,
+        size: size === undefined || !Number.isFinite(size) ? null : size,
+      })),
     absent: [...new Set(missing.map((o) => o.subject))].sort(),
   }
 }
@@ -51,9 +55,12 @@ export function formatReport(report: Report, limit: number): string[] {
     for (const key of ['passed', 'failed', 'missing'] as const) total[key] += found[key]
     if (found.failures.length > 0) lines.push(`${kind}: failures, largest difference first`)
     for (const { name, message, size } of found.failures.slice(0, limit)) {
-      lines.push(`  ${name}: ${message.split('\n')[0]}${size === null ? '' : ` (${Number(size.toPrecision(3))} times the tolerance)`}`)
+      lines.push(
+        `  ${name}: ${message.split('\n')[0]}${size === null ? '' : ` (${Number(size.toPrecision(3))} times the tolerance)`}`,
+      )
     }
-    if (found.failures.length > limit) lines.push(`  and ${found.failures.length - limit} more (--limit N, --json FILE)`)
+    if (found.failures.length > limit)
+      lines.push(`  and ${found.failures.length - limit} more (--limit N, --json FILE)`)
     if (found.absent.length > 0) lines.push(`${kind}: not there: ${found.absent.join(' ')}`)
   }
   lines.push('')

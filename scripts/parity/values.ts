@@ -1,5 +1,5 @@
 // Values of the data as ours and back: tensors, dtypes, slices, tuples, dictionaries.
-import { elementsOf, type Json, type Stored, WholeFloat } from './data.ts'
+import { type Json, type Stored, WholeFloat } from './data.ts'
 
 export type Torch = typeof import('tytorch')
 export type Tensor = import('tytorch').Tensor
@@ -104,10 +104,17 @@ export function toStored(x: Tensor): Stored {
   return { dtype: name, shape, bytes: new Uint8Array(new Uint8Array(raw.buffer, raw.byteOffset, raw.byteLength)) }
 }
 
-/** The leaves of nested lists and named results, in order. */
+/** A result with named ones (`{ values, indices }`, which destructure as arrays do) as arrays. */
+export function asArrays(torch: Torch, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((v) => asArrays(torch, v))
+  const named =
+    typeof value === 'object' && value !== null && !(value instanceof torch.Tensor) && Symbol.iterator in value
+  return named ? Array.from(value as Iterable<unknown>, (v) => asArrays(torch, v)) : value
+}
+
+/** The leaves of nested lists, in order. */
 export function flatten(value: unknown): unknown[] {
-  if (Array.isArray(value)) return value.flatMap(flatten)
-  return [value]
+  return Array.isArray(value) ? value.flatMap(flatten) : [value]
 }
 
 /** The tensors among the leaves that require a gradient. */
@@ -119,9 +126,4 @@ export function differentiable(torch: Torch, values: unknown): Tensor[] {
         ? v.flatMap(leaves)
         : [v]
   return leaves(values).filter((v): v is Tensor => v instanceof torch.Tensor && v.requiresGrad)
-}
-
-/** The elements of a stored tensor as a flat list. */
-export function listOf(x: Stored): (number | bigint)[] {
-  return Array.from(elementsOf(x) as ArrayLike<number | bigint>)
 }

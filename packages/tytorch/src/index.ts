@@ -56,10 +56,11 @@ export {
 } from './ops/create.ts'
 export * from './ops/elementwise.ts'
 export { gather, indexSelect, take, takeAlongDim } from './ops/gather.ts'
-export { slice } from './ops/indexing.ts'
+export { type Index, indexPut, slice } from './ops/indexing.ts'
 export * from './ops/join.ts'
 export { addmm, addmv, baddbmm, bmm, dot, ger, matmul, mm, mv, outer } from './ops/linear.ts'
-export { argwhere, maskedFill, maskedSelect, nonzero, where } from './ops/masks.ts'
+export { argwhere, maskedFill, maskedScatter, maskedSelect, nonzero, nonzeroStatic, where } from './ops/masks.ts'
+export * from './ops/patch.ts'
 export * from './ops/random.ts'
 export {
   all,
@@ -82,7 +83,10 @@ export {
   sum,
   variance as var,
 } from './ops/reduce.ts'
-export { scatter, scatterAdd, scatterReduce } from './ops/scatter.ts'
+export * from './ops/scan.ts'
+export * from './ops/scatter.ts'
+export * from './ops/sort.ts'
+export * from './ops/unique.ts'
 export {
   asStrided,
   broadcastTo,

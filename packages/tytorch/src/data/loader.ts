@@ -1,16 +1,18 @@
 // The DataLoader: batches of a dataset in a chosen order, made in this thread or by workers.
 import { RuntimeError, ValueError } from '../base/errors.ts'
 import type { Generator } from '../base/random.ts'
-import type { Collated, Converted } from './collate.ts'
+import { type Collated, type Converted, defaultCollate, defaultConvert } from './collate.ts'
 import { type DatasetLike, isPromise, type SampleOf, type Sized } from './dataset.ts'
+import { Epoch, watch } from './epoch.ts'
 import { createFetcher, END, type Fetcher, type FetchOptions } from './fetch.ts'
 import { type LoaderOptions, type Resolved, resolveOptions, takesWholeBatches, warnOnce } from './options.ts'
-import type { Pool } from './pool.ts'
+import { Pool } from './pool.ts'
 import { drawSeed, lengthOf } from './sampler.ts'
 import { giveTurn } from './turn.ts'
+import { inWorkerThread } from './worker.ts'
 
 /** What one epoch starts from. */
-export interface Epoch {
+interface Start {
   readonly keys: Iterator<unknown>
   /** Worker i is seeded with baseSeed + i. */
   readonly baseSeed: bigint
@@ -58,7 +60,7 @@ class Loader<B> {
 
   /** The number of batches (of samples, if `batchSize` is null). Throws TypeError where it can't be known. */
   get length(): number {
-    if (!this.stream) return lengthOf((this.batchSampler ?? this.sampler) as unknown as Sized)
+    if (!this.stream) return lengthOf(this.keys() as unknown as Sized)
     const n = lengthOf(this.dataset)
     this.toldLength = n
     if (this.batchSize === null) return n
@@ -77,11 +79,59 @@ class Loader<B> {
   }
 
   /** One epoch, read by `for await`. Starting it draws from the generator, and starts the workers if there are any. */
-  [Symbol.asyncIterator](): AsyncIterator<B> {
-    if (this.numWorkers === 0) {
-      return this.readAsync(this.begin(), createFetcher(this.dataset, this.fetchOptions()))
+  [Symbol.asyncIterator](): AsyncIterableIterator<B> {
+    if (this.numWorkers === 0) return this.readAsync(this.begin(), createFetcher(this.dataset, this.fetchOptions()))
+    if (inWorkerThread()) {
+      throw new RuntimeError(
+        "a worker of a DataLoader can't have workers of its own. If this runs because the worker imported your script to get at the dataset's class: put the class into a module of its own, or the rest of the script under 'if (import.meta.main)'",
+      )
     }
-    throw new RuntimeError('not yet')
+    if (this.persistentWorkers && this.pool && !this.pool.closed) {
+      this.pool.restart(this.keys()[Symbol.iterator]())
+    } else {
+      this.pool = this.startPool()
+      if (this.persistentWorkers) watch(this, this.pool)
+    }
+    const { pool } = this
+    const epoch = new Epoch<B>(pool, this.persistentWorkers, (count) => this.checkCount(count))
+    if (!this.persistentWorkers) {
+      watch(epoch, pool)
+      this.pool = null
+    }
+    return epoch
+  }
+
+  /** Ends workers that were kept from epoch to epoch. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.pool?.close()
+    this.pool = null
+  }
+
+  private startPool(): Pool {
+    if (!((this.prefetchFactor ?? 2) > 0)) {
+      throw new ValueError('prefetch_factor must be greater than 0 for MultiProcessingDataLoaderIter')
+    }
+    const { keys, baseSeed } = this.begin()
+    const own = this.collateFn !== defaultCollate && this.collateFn !== defaultConvert
+    return new Pool(
+      {
+        work: { dataset: this.dataset, collateFn: own ? this.collateFn : null, workerInitFn: this.workerInitFn },
+        numWorkers: this.numWorkers,
+        prefetchFactor: this.prefetchFactor ?? 2,
+        batched: this.batchSampler !== null,
+        dropLast: this.dropLast,
+        timeout: this.timeout,
+        inOrder: this.inOrder,
+        persistent: this.persistentWorkers,
+        baseSeed,
+        workerModules: this.workerModules,
+      },
+      keys,
+    )
+  }
+
+  private keys(): Iterable<unknown> {
+    return this.batchSampler ?? this.sampler
   }
 
   private fetchOptions(): FetchOptions {
@@ -94,15 +144,15 @@ class Loader<B> {
   }
 
   /** Draws what an epoch draws, in PyTorch's order. */
-  private begin(): Epoch {
+  private begin(): Start {
     if (this.numWorkers === 0 && this.timeout !== 0) {
       throw new ValueError('timeout option could only be specified with num_workers > 0')
     }
-    const keys = (this.batchSampler ?? this.sampler)[Symbol.iterator]()
+    const keys = this.keys()[Symbol.iterator]()
     return { keys, baseSeed: drawSeed(this.generator) }
   }
 
-  private *readSync({ keys }: Epoch, fetcher: Fetcher): globalThis.Generator<B, void, undefined> {
+  private *readSync({ keys }: Start, fetcher: Fetcher): globalThis.Generator<B, void, undefined> {
     try {
       for (let count = 1; ; count++) {
         const next = keys.next()
@@ -121,7 +171,7 @@ class Loader<B> {
     }
   }
 
-  private async *readAsync({ keys }: Epoch, fetcher: Fetcher): AsyncGenerator<B, void, undefined> {
+  private async *readAsync({ keys }: Start, fetcher: Fetcher): AsyncGenerator<B, void, undefined> {
     try {
       for (let count = 1; ; count++) {
         const next = keys.next()

@@ -20,6 +20,18 @@ export function getWorkerInfo(): WorkerInfo | null {
   return current
 }
 
+let thread = false
+
+/** True in the threads of a loader, also before they have their dataset. */
+export function inWorkerThread(): boolean {
+  return thread
+}
+
+/** Says that this is such a thread. */
+export function markWorkerThread(): void {
+  thread = true
+}
+
 /** Says, once in a worker, which one it is. */
 export function becomeWorker(info: Omit<WorkerInfo, 'dataset'> & { dataset: DatasetLike<unknown> }): void {
   current = Object.freeze(info)

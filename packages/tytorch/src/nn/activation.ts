@@ -1,30 +1,21 @@
 // Activation functions as modules.
-import { formatArguments, formatFloat } from '../base/format.ts'
+
 import { ValueError } from '../base/errors.ts'
-import { relu, sigmoid, tanh } from '../ops/elementwise.ts'
+import { formatArguments, formatFloat } from '../base/format.ts'
 import { logSoftmax, softmax, softmin } from '../ops/activation.ts'
+import { relu, sigmoid, tanh } from '../ops/elementwise.ts'
+import { celu, elu, gelu, glu, logsigmoid, mish, selu, silu, softplus, softsign, tanhshrink } from '../ops/pointwise.ts'
 import {
-  celu,
-  elu,
-  gelu,
-  glu,
   hardshrink,
   hardsigmoid,
   hardswish,
   hardtanh,
   leakyRelu,
-  logsigmoid,
-  mish,
   prelu,
   relu6,
-  selu,
-  silu,
-  softplus,
   softshrink,
-  softsign,
-  tanhshrink,
   threshold,
-} from '../ops/pointwise.ts'
+} from '../ops/rectifier.ts'
 import type { Args } from '../tensor/define.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { named } from './arguments.ts'
@@ -104,7 +95,6 @@ export class LogSoftmax extends Along {
   forward(input: Tensor): Tensor {
     return logSoftmax(input, this.dim)
   }
-
 }
 
 /** Softmax of -x along `dim`. */
@@ -243,7 +233,11 @@ export class LeakyReLU extends Module {
     ...args: Args<[negativeSlope?: number, inplace?: boolean], InplaceOptions & { readonly negativeSlope?: number }>
   ) {
     super()
-    const [negativeSlope = 0.01, inplace = false] = named<[number, boolean]>('LeakyReLU', 'negative_slope, inplace', args)
+    const [negativeSlope = 0.01, inplace = false] = named<[number, boolean]>(
+      'LeakyReLU',
+      'negative_slope, inplace',
+      args,
+    )
     this.negativeSlope = negativeSlope
     this.inplace = inplace
   }
@@ -415,7 +409,9 @@ export class PReLU extends Module {
   weight: Parameter
   readonly #init: number
 
-  constructor(...args: Args<[numParameters?: number, init?: number], { readonly numParameters?: number; readonly init?: number }>) {
+  constructor(
+    ...args: Args<[numParameters?: number, init?: number], { readonly numParameters?: number; readonly init?: number }>
+  ) {
     super()
     const [numParameters = 1, init = 0.25] = named<[number, number]>('PReLU', 'num_parameters, init', args)
     this.numParameters = numParameters

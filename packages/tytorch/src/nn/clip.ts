@@ -1,10 +1,10 @@
 // Gradients limited in size before a step, and parameters as one vector.
 import { RuntimeError } from '../base/errors.ts'
-import { Tensor } from '../tensor/tensor.ts'
-import { noGrad } from '../tensor/mode.ts'
 import { tensor } from '../ops/create.ts'
 import { cat, stack } from '../ops/join.ts'
 import { norm } from '../ops/reduce.ts'
+import { noGrad } from '../tensor/mode.ts'
+import { Tensor } from '../tensor/tensor.ts'
 import { setData } from './parameter.ts'
 
 interface ClipOptions {
@@ -34,7 +34,11 @@ export function getTotalNorm(tensors: Tensor | Iterable<Tensor>, options: ClipOp
 }
 
 /** Scales gradients so that their total norm is at most `maxNorm`; answers the norm before. */
-export function clipGradNorm_(parameters: Tensor | Iterable<Tensor>, maxNorm: number, options: ClipOptions = {}): Tensor {
+export function clipGradNorm_(
+  parameters: Tensor | Iterable<Tensor>,
+  maxNorm: number,
+  options: ClipOptions = {},
+): Tensor {
   return noGrad(() => {
     const grads = gradientsOf(parameters)
     const total = getTotalNorm(grads, options)

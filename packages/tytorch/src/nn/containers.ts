@@ -10,7 +10,8 @@ const slots = (of: Module): Slots => of as unknown as Slots
 
 /** A container's position as a property name; negative ones count from the end. */
 function wrapped(index: number, length: number): number {
-  if (!Number.isInteger(index) || index < -length || index >= length) throw new IndexError(`index ${index} is out of range`)
+  if (!Number.isInteger(index) || index < -length || index >= length)
+    throw new IndexError(`index ${index} is out of range`)
   return index < 0 ? index + length : index
 }
 
@@ -85,15 +86,24 @@ abstract class Container<M extends Module> extends Module {
   }
 }
 
-type InputsOf<L extends readonly Module[]> = L extends readonly [infer First extends Module, ...unknown[]] ? Parameters<First['forward']> : [input: Tensor]
-type OutputOf<L extends readonly Module[]> = L extends readonly [...unknown[], infer Last extends Module] ? ReturnType<Last['forward']> : Tensor
-type Numbers<L> = Exclude<keyof L, keyof readonly unknown[]> extends infer K ? (K extends `${infer N extends number}` ? N : never) : never
+type InputsOf<L extends readonly Module[]> = L extends readonly [infer First extends Module, ...unknown[]]
+  ? Parameters<First['forward']>
+  : [input: Tensor]
+type OutputOf<L extends readonly Module[]> = L extends readonly [...unknown[], infer Last extends Module]
+  ? ReturnType<Last['forward']>
+  : Tensor
+type Numbers<L> =
+  Exclude<keyof L, keyof (readonly unknown[])> extends infer K
+    ? K extends `${infer N extends number}`
+      ? N
+      : never
+    : never
 
 /**
  * Modules one after another: each gets what the one before answers. Made of modules in order, or of an object of them,
  * whose keys then name them. `seq.at(0)` and `seq[0]` are the first.
  */
-export class Sequential<L extends readonly Module[] = Module[]> extends Container<L[number]> {
+export class Sequential<L extends readonly Module[] = Module[]> extends Container<Module> {
   readonly [index: number]: L[number]
 
   constructor(...modules: L)
@@ -102,7 +112,8 @@ export class Sequential<L extends readonly Module[] = Module[]> extends Containe
     super()
     const [first] = modules
     if (modules.length === 1 && first !== undefined && typeof first !== 'function') {
-      for (const [name, module] of Object.entries(first as Readonly<Record<string, Module>>)) this.registerModule(name, module)
+      for (const [name, module] of Object.entries(first as Readonly<Record<string, Module>>))
+        this.registerModule(name, module)
     } else {
       modules.forEach((module, i) => {
         this.registerModule(String(i), module as Module)
@@ -159,7 +170,8 @@ export class ModuleDict<M extends Module = Module> extends Module {
 
   /** Adds modules, or replaces those of the same names. */
   update(modules: Readonly<Record<string, M>> | Iterable<readonly [string, M]>): this {
-    const entries = Symbol.iterator in modules ? [...(modules as Iterable<readonly [string, M]>)] : Object.entries(modules)
+    const entries =
+      Symbol.iterator in modules ? [...(modules as Iterable<readonly [string, M]>)] : Object.entries(modules)
     for (const [name, module] of entries) this.registerModule(name, module)
     return this
   }
@@ -171,7 +183,8 @@ export class ModuleDict<M extends Module = Module> extends Module {
 
   /** The module called `name`. Throws IndexError if there is none. */
   get(name: string): M {
-    if (!this.has(name)) throw new IndexError(`there is no module '${name}'; there are ${this.keys().join(', ') || 'none'}`)
+    if (!this.has(name))
+      throw new IndexError(`there is no module '${name}'; there are ${this.keys().join(', ') || 'none'}`)
     return slots(this)[name] as M
   }
 
@@ -212,14 +225,12 @@ function asParameter(x: Tensor): Parameter {
   return x instanceof Parameter ? x : new Parameter(x)
 }
 
-function describe(x: Parameter): string {
-  return `Parameter containing: [torch.${x.dtype.name} of size ${x.sizes.join('x')}]`
-}
-
-function printed(of: Module): string {
-  const lines = held(of, Parameter).map(([key, p]) => `  (${key}): ${describe(p)}`)
-  const name = of.constructor.name
-  return lines.length === 0 ? `${name}()` : formatModule(name, lines.join('\n'), [])
+/** The lines of parameters; PyTorch names the dtype in a list and the tensor's type in a dict. */
+function printed(of: Module, typeOf: (x: Parameter) => string): string {
+  const lines = held(of, Parameter).map(
+    ([key, p]) => `  (${key}): Parameter containing: [torch.${typeOf(p)} of size ${p.sizes.join('x')}]`,
+  )
+  return formatModule(of.constructor.name, lines.join('\n'), [])
 }
 
 /** A list of parameters that a module finds; plain tensors become parameters. */
@@ -258,7 +269,7 @@ export class ParameterList extends Module {
   }
 
   override toString(): string {
-    return printed(this)
+    return printed(this, (p) => p.dtype.name)
   }
 }
 
@@ -280,7 +291,8 @@ export class ParameterDict extends Module {
   }
 
   get(name: string): Parameter {
-    if (!this.has(name)) throw new IndexError(`there is no parameter '${name}'; there are ${this.keys().join(', ') || 'none'}`)
+    if (!this.has(name))
+      throw new IndexError(`there is no parameter '${name}'; there are ${this.keys().join(', ') || 'none'}`)
     return slots(this)[name] as Parameter
   }
 
@@ -310,6 +322,6 @@ export class ParameterDict extends Module {
   }
 
   override toString(): string {
-    return printed(this)
+    return printed(this, (p) => `${p.dtype.title}Tensor`)
   }
 }

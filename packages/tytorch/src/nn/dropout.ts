@@ -1,6 +1,7 @@
 // Dropout as modules: they act while training only.
-import { formatFloat } from '../base/format.ts'
+
 import { ValueError } from '../base/errors.ts'
+import { formatFloat } from '../base/format.ts'
 import { alphaDropout, dropout, dropout1d, dropout2d, dropout3d } from '../ops/dropout.ts'
 import type { Args } from '../tensor/define.ts'
 import type { Tensor } from '../tensor/tensor.ts'

@@ -1,7 +1,6 @@
 // torch.nn.functional: the operations behind the modules, as functions.
 export * from '../ops/activation.ts'
-export * from '../ops/dropout.ts'
-export * from '../ops/pointwise.ts'
+export { bilinear } from '../ops/bilinear.ts'
 export {
   binaryCrossEntropy,
   binaryCrossEntropyWithLogits,
@@ -11,9 +10,13 @@ export {
   mseLoss,
   smoothL1Loss,
 } from '../ops/criterion.ts'
-export { crossEntropy, nllLoss, type Reduction } from '../ops/loss.ts'
-export { linear } from '../ops/linear.ts'
+export * from '../ops/dropout.ts'
 export { sigmoid, tanh } from '../ops/elementwise.ts'
+export { linear } from '../ops/linear.ts'
+export { crossEntropy, nllLoss, type Reduction } from '../ops/loss.ts'
+export * from '../ops/pointwise.ts'
+export * from '../ops/rectifier.ts'
+
 import { relu as reluOf } from '../ops/elementwise.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 

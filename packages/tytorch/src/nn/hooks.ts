@@ -1,6 +1,7 @@
 // Hooks around a module's forward and backward, and the handles that take them off.
-import { openArena } from '../tensor/storage.ts'
+
 import { recordAll, requiresGrad } from '../tensor/node.ts'
+import { openArena } from '../tensor/storage.ts'
 import { alias, Tensor } from '../tensor/tensor.ts'
 import type { Module } from './module.ts'
 
@@ -9,7 +10,11 @@ export type ForwardPreHook<M> = (module: M, args: unknown[]) => unknown
 /** Called after forward; what it returns, if not undefined, replaces the output. */
 export type ForwardHook<M> = (module: M, args: unknown[], output: unknown) => unknown
 /** Called with the gradients of a module's inputs and outputs; an array it returns replaces those of the inputs. */
-export type BackwardHook<M> = (module: M, gradInput: (Tensor | null)[], gradOutput: (Tensor | null)[]) => (Tensor | null)[] | void
+export type BackwardHook<M> = (
+  module: M,
+  gradInput: (Tensor | null)[],
+  gradOutput: (Tensor | null)[],
+) => (Tensor | null)[] | undefined
 
 /** Answers a hook that can be taken off again. */
 export class RemovableHandle {

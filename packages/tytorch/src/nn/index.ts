@@ -1,5 +1,6 @@
 // torch.nn: modules, parameters, initialisers and the functions behind them.
 export * from './activation.ts'
+export * as utils from './clip.ts'
 export * from './containers.ts'
 export * from './dropout.ts'
 export * from './flatten.ts'
@@ -9,5 +10,4 @@ export * from './linear.ts'
 export * from './loss.ts'
 export { Module } from './module.ts'
 export { Parameter } from './parameter.ts'
-export * as utils from './clip.ts'
 export type { IncompatibleKeys, StateDict } from './state.ts'

@@ -1,37 +1,64 @@
 // Initialisers: fill a tensor in place, without recording, from PyTorch's own draws.
-import { float32, float64 } from '../base/dtype.ts'
+
 import { truncNormalFill } from '../base/distributions.ts'
+import { float32, float64 } from '../base/dtype.ts'
 import { ValueError } from '../base/errors.ts'
 import { defaultGenerator, type Generator } from '../base/random.ts'
 import type { Sizes } from '../base/shape.ts'
 import { fillValues } from '../ops/create.ts'
 import { normal_ as normal, uniform_ as uniform } from '../ops/random.ts'
-import { copyValues } from '../tensor/define.ts'
-import { changeInPlace } from '../tensor/node.ts'
+import { type Args, copyValues } from '../tensor/define.ts'
 import { noGrad } from '../tensor/mode.ts'
+import { changeInPlace } from '../tensor/node.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
+import { named } from './arguments.ts'
 
 interface InitOptions {
   /** Draws from this generator instead of the default one. */
   readonly generator?: Generator | null
 }
 
-/** Uniform numbers from [a, b). */
-export function uniform_(x: Tensor, a = 0, b = 1, options: InitOptions = {}): Tensor {
-  return noGrad(() => uniform(x, a, b, { generator: options.generator ?? defaultGenerator }))
+type Filler<P extends unknown[], O> = (x: Tensor, ...args: Args<P, O & InitOptions>) => Tensor
+
+/** Uniform numbers from [a, b), [0, 1) by default. */
+export const uniform_: Filler<[a?: number, b?: number], { readonly a?: number; readonly b?: number }> = (
+  x,
+  ...args
+) => {
+  const [a = 0, b = 1, generator] = named<[number, number, Generator]>('uniform_', 'a, b, generator', args)
+  return noGrad(() => uniform(x, a, b, { generator: generator ?? defaultGenerator }))
 }
 
-/** Normal numbers. */
-export function normal_(x: Tensor, mean = 0, std = 1, options: InitOptions = {}): Tensor {
-  return noGrad(() => normal(x, mean, std, { generator: options.generator ?? defaultGenerator }))
+interface NormalOptions {
+  readonly mean?: number
+  readonly std?: number
 }
 
-/** Normal numbers, drawn again where they fall outside [a, b]. */
-export function truncNormal_(x: Tensor, mean = 0, std = 1, a = -2, b = 2, options: InitOptions = {}): Tensor {
+/** Normal numbers of mean 0 and deviation 1 unless given. */
+export const normal_: Filler<[mean?: number, std?: number], NormalOptions> = (x, ...args) => {
+  const [mean = 0, std = 1, generator] = named<[number, number, Generator]>('normal_', 'mean, std, generator', args)
+  return noGrad(() => normal(x, mean, std, { generator: generator ?? defaultGenerator }))
+}
+
+interface BoundedOptions extends NormalOptions {
+  readonly a?: number
+  readonly b?: number
+}
+
+/** Normal numbers, drawn again where they fall outside [a, b], -2 and 2 by default. */
+export const truncNormal_: Filler<[mean?: number, std?: number, a?: number, b?: number], BoundedOptions> = (
+  x,
+  ...args
+) => {
+  const [mean = 0, std = 1, a = -2, b = 2, generator] = named<[number, number, number, number, Generator]>(
+    'truncNormal_',
+    'mean, std, a, b, generator',
+    args,
+  )
   return noGrad(() => {
     changeInPlace(x)
     const values = empty(x.sizes, x.dtype === float64 ? float64 : float32)
-    truncNormalFill(options.generator ?? defaultGenerator, values.raw() as Float32Array | Float64Array, mean, std, a, b)
+    truncNormalFill(generator ?? defaultGenerator, values.raw() as Float32Array | Float64Array, mean, std, a, b)
     copyValues(values, x)
     return x
   })
@@ -67,7 +94,20 @@ function fans(sizes: Sizes): { fanIn: number; fanOut: number } {
   return { fanIn: sizes[1] * field, fanOut: sizes[0] * field }
 }
 
-export type Nonlinearity = 'linear' | 'conv1d' | 'conv2d' | 'conv3d' | 'convTranspose1d' | 'convTranspose2d' | 'convTranspose3d' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'leaky_relu' | 'selu'
+export type Nonlinearity =
+  | 'linear'
+  | 'conv1d'
+  | 'conv2d'
+  | 'conv3d'
+  | 'convTranspose1d'
+  | 'convTranspose2d'
+  | 'convTranspose3d'
+  | 'sigmoid'
+  | 'tanh'
+  | 'relu'
+  | 'leakyRelu'
+  | 'leaky_relu'
+  | 'selu'
 
 /** The factor by which a non-linearity shrinks the spread of values: sqrt(2) for relu, 5/3 for tanh. */
 export function calculateGain(nonlinearity: Nonlinearity, param?: number | null): number {
@@ -94,28 +134,35 @@ function fanOf(x: Tensor, mode: FanMode): number {
   return name === 'fanin' ? fanIn : fanOut
 }
 
-interface KaimingOptions extends InitOptions {
+interface KaimingOptions {
   /** The negative slope of a leaky relu. */
   readonly a?: number
   readonly mode?: FanMode
   readonly nonlinearity?: Nonlinearity
 }
+type KaimingArgs = Args<[a?: number, mode?: FanMode, nonlinearity?: Nonlinearity], KaimingOptions & InitOptions>
 
-function kaimingStd(x: Tensor, { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' }: KaimingOptions): number {
-  return calculateGain(nonlinearity, a) / Math.sqrt(fanOf(x, mode))
+/** gain / sqrt(fan), and where to draw from. */
+function kaiming(name: string, x: Tensor, args: KaimingArgs): { std: number; generator: Generator } {
+  const [a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu', generator] = named<
+    [number, FanMode, Nonlinearity, Generator]
+  >(name, 'a, mode, nonlinearity, generator', args)
+  return { std: calculateGain(nonlinearity, a) / Math.sqrt(fanOf(x, mode)), generator: generator ?? defaultGenerator }
 }
 
 /** Uniform in +-gain * sqrt(3 / fan) (He et al., https://arxiv.org/abs/1502.01852). */
-export function kaimingUniform_(x: Tensor, options: KaimingOptions = {}): Tensor {
+export function kaimingUniform_(x: Tensor, ...args: KaimingArgs): Tensor {
   if (x.sizes.includes(0)) return noOperation(x)
-  const bound = Math.sqrt(3) * kaimingStd(x, options)
-  return uniform_(x, -bound, bound, options)
+  const { std, generator } = kaiming('kaimingUniform_', x, args)
+  const bound = Math.sqrt(3) * std
+  return uniform_(x, -bound, bound, { generator })
 }
 
 /** Normal with deviation gain / sqrt(fan) (He et al., https://arxiv.org/abs/1502.01852). */
-export function kaimingNormal_(x: Tensor, options: KaimingOptions = {}): Tensor {
+export function kaimingNormal_(x: Tensor, ...args: KaimingArgs): Tensor {
   if (x.sizes.includes(0)) return noOperation(x)
-  return normal_(x, 0, kaimingStd(x, options), options)
+  const { std, generator } = kaiming('kaimingNormal_', x, args)
+  return normal_(x, 0, std, { generator })
 }
 
 function noOperation(x: Tensor): Tensor {
@@ -123,15 +170,23 @@ function noOperation(x: Tensor): Tensor {
   return x
 }
 
-/** Uniform in +-gain * sqrt(6 / (fan in + fan out)) (Glorot and Bengio, 2010). */
-export function xavierUniform_(x: Tensor, gain = 1, options: InitOptions = {}): Tensor {
+type XavierArgs = Args<[gain?: number], { readonly gain?: number } & InitOptions>
+
+function xavier(name: string, x: Tensor, args: XavierArgs): { std: number; generator: Generator } {
+  const [gain = 1, generator] = named<[number, Generator]>(name, 'gain, generator', args)
   const { fanIn, fanOut } = fans(x.sizes)
-  const bound = Math.sqrt(3) * (gain * Math.sqrt(2 / (fanIn + fanOut)))
-  return uniform_(x, -bound, bound, options)
+  return { std: gain * Math.sqrt(2 / (fanIn + fanOut)), generator: generator ?? defaultGenerator }
+}
+
+/** Uniform in +-gain * sqrt(6 / (fan in + fan out)) (Glorot and Bengio, 2010). */
+export function xavierUniform_(x: Tensor, ...args: XavierArgs): Tensor {
+  const { std, generator } = xavier('xavierUniform_', x, args)
+  const bound = Math.sqrt(3) * std
+  return uniform_(x, -bound, bound, { generator })
 }
 
 /** Normal with deviation gain * sqrt(2 / (fan in + fan out)) (Glorot and Bengio, 2010). */
-export function xavierNormal_(x: Tensor, gain = 1, options: InitOptions = {}): Tensor {
-  const { fanIn, fanOut } = fans(x.sizes)
-  return normal_(x, 0, gain * Math.sqrt(2 / (fanIn + fanOut)), options)
+export function xavierNormal_(x: Tensor, ...args: XavierArgs): Tensor {
+  const { std, generator } = xavier('xavierNormal_', x, args)
+  return normal_(x, 0, std, { generator })
 }

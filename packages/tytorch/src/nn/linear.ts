@@ -1,6 +1,8 @@
 // Linear layers.
 import type { DType } from '../base/dtype.ts'
+import { ValueError } from '../base/errors.ts'
 import { formatArguments } from '../base/format.ts'
+import { bilinear } from '../ops/bilinear.ts'
 import { linear } from '../ops/linear.ts'
 import type { Args } from '../tensor/define.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -52,6 +54,52 @@ export class Linear extends Module {
   override extraRepr(): string {
     const { inFeatures, outFeatures } = this
     return formatArguments([], { inFeatures, outFeatures, bias: this.bias !== null })
+  }
+}
+
+/** y = x1 A x2 + b, for x1 [*, in1], x2 [*, in2], A [out, in1, in2] and b [out]. */
+export class Bilinear extends Module {
+  readonly in1Features: number
+  readonly in2Features: number
+  readonly outFeatures: number
+  weight: Parameter
+  bias: Parameter | null
+
+  constructor(
+    in1Features: number,
+    in2Features: number,
+    outFeatures: number,
+    ...rest: Args<[bias?: boolean], LinearOptions>
+  ) {
+    super()
+    const [, , , bias = true, , dtype] = named<[number, number, number, boolean, unknown, DType | null]>(
+      'Bilinear',
+      'in1_features, in2_features, out_features, bias, device, dtype',
+      [in1Features, in2Features, outFeatures, ...rest],
+    )
+    if (in1Features <= 0) throw new ValueError(`in1_features must be > 0, but got ${in1Features}`)
+    this.in1Features = in1Features
+    this.in2Features = in2Features
+    this.outFeatures = outFeatures
+    this.weight = emptyParameter([outFeatures, in1Features, in2Features], dtype)
+    this.bias = bias ? emptyParameter([outFeatures], dtype) : null
+    this.resetParameters()
+  }
+
+  /** Draws fresh weights. */
+  resetParameters(): void {
+    const bound = 1 / Math.sqrt(this.in1Features)
+    uniform_(this.weight, -bound, bound)
+    if (this.bias) uniform_(this.bias, -bound, bound)
+  }
+
+  forward(input1: Tensor, input2: Tensor): Tensor {
+    return bilinear(input1, input2, this.weight, this.bias)
+  }
+
+  override extraRepr(): string {
+    const { in1Features, in2Features, outFeatures } = this
+    return formatArguments([], { in1Features, in2Features, outFeatures, bias: this.bias !== null })
   }
 }
 

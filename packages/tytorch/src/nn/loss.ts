@@ -148,7 +148,11 @@ export class BCELoss extends Module {
 
   constructor(...args: Args<[weight?: Tensor | null], WeightOptions>) {
     super()
-    const [weight = null, reduction = 'mean'] = named<[Tensor | null, Reduction]>('BCELoss', 'weight, *, reduction', args)
+    const [weight = null, reduction = 'mean'] = named<[Tensor | null, Reduction]>(
+      'BCELoss',
+      'weight, *, reduction',
+      args,
+    )
     this.registerBuffer('weight', weight)
     this.reduction = reduction
   }

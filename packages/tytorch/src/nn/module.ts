@@ -1,14 +1,13 @@
 // Modules: classes whose instances are callable, and that find their parameters, buffers and children on their own
 // properties, in order, at every walk.
-import { DType } from '../base/dtype.ts'
+import { bfloat16, DType, float16, float32, float64 } from '../base/dtype.ts'
 import { NotImplementedError } from '../base/errors.ts'
 import { formatModule } from '../base/format.ts'
-import { bfloat16, float16, float32, float64 } from '../base/dtype.ts'
 import { type Args, bind, parse } from '../tensor/define.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { type BackwardHook, type ForwardHook, type ForwardPreHook, Hooks, type RemovableHandle } from './hooks.ts'
 import { changeData, Parameter } from './parameter.ts'
-import { type IncompatibleKeys, loadInto, snakeCase, type StateDict } from './state.ts'
+import { type IncompatibleKeys, loadInto, type StateDict, snakeCase } from './state.ts'
 
 const invoke = Symbol('invoke')
 
@@ -40,8 +39,8 @@ interface ToOptions {
 
 const loading = parse('state_dict, strict, assign')
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the constructor answers a function
 export interface Module {
+  // biome-ignore lint/style/useShorthandFunctionType: it merges with the class
   (...args: Parameters<this['forward']>): ReturnType<this['forward']>
 }
 
@@ -173,7 +172,9 @@ export abstract class Module extends Callable {
   /** As assigning the property `name`. */
   registerParameter(name: string, parameter: Parameter | null): void {
     if (parameter !== null && !(parameter instanceof Parameter)) {
-      throw new TypeError(`cannot assign '${typeof parameter}' object to parameter '${name}' (torch.nn.Parameter or None required)`)
+      throw new TypeError(
+        `cannot assign '${typeof parameter}' object to parameter '${name}' (torch.nn.Parameter or None required)`,
+      )
     }
     this.#set('parameter', name, parameter)
   }
@@ -254,7 +255,9 @@ export abstract class Module extends Callable {
 
   /** Converts floating point parameters and buffers, in place; answers this. There is one device, 'cpu'. */
   to(...args: (DType | string | Tensor | ToOptions | boolean)[]): this {
-    const options = args.find((a) => typeof a === 'object' && !(a instanceof DType) && !(a instanceof Tensor)) as ToOptions | undefined
+    const options = args.find((a) => typeof a === 'object' && !(a instanceof DType) && !(a instanceof Tensor)) as
+      | ToOptions
+      | undefined
     const named = args.find((a) => a instanceof DType || a instanceof Tensor) as DType | Tensor | undefined
     const dtype = options?.dtype ?? (named instanceof Tensor ? named.dtype : named)
     const device = options?.device ?? args.find((a) => typeof a === 'string')
@@ -317,8 +320,15 @@ export abstract class Module extends Callable {
    * Copies a state dict into this module. Throws RuntimeError for other shapes and, if `strict`, for missing and
    * unexpected keys; with `assign` the tensors given are taken over instead of copied.
    */
-  loadStateDict(stateDict: StateDict, ...args: Args<[strict?: boolean, assign?: boolean], { strict?: boolean; assign?: boolean }>): IncompatibleKeys {
-    const [, strict = true, assign = false] = bind('loadStateDict', loading, [{}, ...args]) as [unknown, boolean?, boolean?]
+  loadStateDict(
+    stateDict: StateDict,
+    ...args: Args<[strict?: boolean, assign?: boolean], { strict?: boolean; assign?: boolean }>
+  ): IncompatibleKeys {
+    const [, strict = true, assign = false] = bind('loadStateDict', loading, [{}, ...args]) as [
+      unknown,
+      boolean?,
+      boolean?,
+    ]
     return loadInto(this.constructor.name, this.#state(), stateDict, strict, assign)
   }
 

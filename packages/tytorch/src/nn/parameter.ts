@@ -1,10 +1,10 @@
 // Parameters: the tensors that a module learns and an optimizer changes.
 import type { DType } from '../base/dtype.ts'
+import { getDefaultDtype } from '../base/dtype.ts'
 import type { Sizes } from '../base/shape.ts'
 import { requireGrad } from '../ops/create.ts'
 import { type Args, bind, parse } from '../tensor/define.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
-import { getDefaultDtype } from '../base/dtype.ts'
 
 const signature = parse('data, requires_grad')
 
@@ -14,8 +14,12 @@ const signature = parse('data, requires_grad')
  */
 export class Parameter extends Tensor {
   constructor(...args: Args<[data?: Tensor, requiresGrad?: boolean], { data?: Tensor; requiresGrad?: boolean }>) {
-    const [data = empty([0], getDefaultDtype()), requiresGrad = true] = bind('Parameter', signature, args) as [Tensor?, boolean?]
-    if (!(data instanceof Tensor)) throw new TypeError(`Parameter(): argument 'data' must be Tensor, not ${typeof data}`)
+    const [data = empty([0], getDefaultDtype()), requiresGrad = true] = bind('Parameter', signature, args) as [
+      Tensor?,
+      boolean?,
+    ]
+    if (!(data instanceof Tensor))
+      throw new TypeError(`Parameter(): argument 'data' must be Tensor, not ${typeof data}`)
     super(data.storage, data.sizes, data.strides, data.offset, data.dtype, data.count, data.contiguousLayout)
     if (requiresGrad) requireGrad(this, true)
   }
@@ -53,4 +57,3 @@ export function changeData(x: Tensor, change: (values: Tensor) => Tensor): void 
   if (!leaf) return
   if (leaf.grad) setData(leaf.grad, change(leaf.grad.detach()))
 }
-

@@ -1,7 +1,7 @@
 // Activation functions: softmax and its kin as row kernels, the element-wise ones as one kernel forward and one back.
 // Gradients are the fused kernel, or tensor ops where the backward pass is itself recorded (createGraph).
 import type { DType } from '../base/dtype.ts'
-import { RuntimeError } from '../base/errors.ts'
+import { NotImplementedError } from '../base/errors.ts'
 import { wrapDim } from '../base/shape.ts'
 import { acc, constant, type Expr, k, load, other, result } from '../ir/expr.ts'
 import type { Kernel } from '../ir/kernel.ts'
@@ -44,15 +44,20 @@ function rowOp(name: string, inputs: 1 | 2, passes: RowMap): (operands: readonly
     if (dim === x.sizes.length - 1 && operands.every((t) => t.contiguousLayout)) {
       const step = x.dtype.itemsize
       const strides = [0, n * step, step] as const
-      device().launch(kernel, [1, x.count / n, n], all.map((t) => t.pointer), all.map(() => strides), [])
+      device().launch(
+        kernel,
+        [1, x.count / n, n],
+        all.map((t) => t.pointer),
+        all.map(() => strides),
+        [],
+      )
     } else if (x.sizes.length === 0) runRows(kernel, [1], 0, all)
     else runRows(kernel, x.sizes, dim, all)
     return out
   }
 }
 
-const largest = (x: Expr): Kernel['passes'][number] =>
-  fold(c(x, Number.NEGATIVE_INFINITY), (a) => k.max(a, x), k.max)
+const largest = (x: Expr): Kernel['passes'][number] => fold(c(x, Number.NEGATIVE_INFINITY), (a) => k.max(a, x), k.max)
 const total = (x: Expr): Kernel['passes'][number] => fold(c(x, 0), (a) => k.add(a, x), k.add)
 const into = (arg: number, value: Expr): Kernel['passes'][number] => ({ kind: 'map', stores: [{ arg, value }] })
 
@@ -94,7 +99,7 @@ function dimOf(name: string, dim: number | null | undefined, x: Tensor): number 
 }
 
 function floating(kernel: string, x: Tensor): Tensor {
-  if (!x.dtype.isFloatingPoint) throw new RuntimeError(`"${kernel}" not implemented for '${x.dtype.title}'`)
+  if (!x.dtype.isFloatingPoint) throw new NotImplementedError(`"${kernel}" not implemented for '${x.dtype.title}'`)
   return x
 }
 
@@ -109,6 +114,14 @@ export const softmax: Softmax = op({
   python: 'nn.functional.softmax',
   signature: 'input, dim, *, dtype',
   differentiable: true,
+  samples: (t) => [
+    [t(3, 4), 1],
+    [t(3, 4), 0],
+    [t(2, 3, 4), 1],
+    [t(4, 3).t(), -1],
+    [t(), 0],
+    [t(0, 3), 1],
+  ],
   forward: (input: Tensor, dim?: number | null, dtype?: DType | null) => {
     const d = dimOf('softmax', dim, input)
     const x = prepared('softmax', input, d, dtype)
@@ -130,6 +143,14 @@ export const logSoftmax: Softmax = op({
   python: 'nn.functional.log_softmax',
   signature: 'input, dim, *, dtype',
   differentiable: true,
+  samples: (t) => [
+    [t(3, 4), 1],
+    [t(3, 4), 0],
+    [t(2, 3, 4), 1],
+    [t(4, 3).t(), -1],
+    [t(), 0],
+    [t(0, 3), 1],
+  ],
   forward: (input: Tensor, dim?: number | null, dtype?: DType | null) => {
     const d = dimOf('log_softmax', dim, input)
     const x = prepared('log_softmax', input, d, dtype)
@@ -150,6 +171,14 @@ export const softmin: Softmax = op({
   python: 'nn.functional.softmin',
   signature: 'input, dim, *, dtype',
   differentiable: true,
+  samples: (t) => [
+    [t(3, 4), 1],
+    [t(3, 4), 0],
+    [t(2, 3, 4), 1],
+    [t(4, 3).t(), -1],
+    [t(), 0],
+    [t(0, 3), 1],
+  ],
   forward: (input: Tensor, dim?: number | null, dtype?: DType | null) =>
     softmax(neg(input), { dim: dimOf('softmin', dim, input), dtype: dtype ?? null }),
 })

@@ -8,7 +8,7 @@ import { type Args, copyValues, op, sizesOf, snapshot } from '../tensor/define.t
 import { changeInPlace, record } from '../tensor/node.ts'
 import { runRows } from '../tensor/run.ts'
 import { alias, empty, type Tensor } from '../tensor/tensor.ts'
-import { arange, type CreateOptions, filled } from './create.ts'
+import { arange, type CreateOptions, filled, tensor } from './create.ts'
 import { outside } from './gather.ts'
 import { diagonal } from './view.ts'
 
@@ -59,6 +59,7 @@ function triangleOf(name: 'tril' | 'triu'): Triangle {
   return op({
     name,
     signature: 'input, diagonal',
+    samples: (t) => [[t(3, 4)], [t(2, 3, 3), 1], [t(3, 4), -1]],
     differentiable: true,
     forward: (x: Tensor, d = 0) => {
       check(x)
@@ -79,7 +80,10 @@ export const triu: Triangle = triangleOf('triu')
 
 type IndicesArgs = [row: number, col: number, ...Partial<[offset: number | CreateOptions, options: CreateOptions]>]
 
-function triangleIndices(keep: (r: number, c: number, offset: number) => boolean, [rows, columns, a, b]: IndicesArgs): Tensor {
+function triangleIndices(
+  keep: (r: number, c: number, offset: number) => boolean,
+  [rows, columns, a, b]: IndicesArgs,
+): Tensor {
   const offset = typeof a === 'number' ? a : 0
   const options = (typeof a === 'object' ? a : b) ?? {}
   const found: [number, number][] = []
@@ -101,7 +105,12 @@ export const triuIndices = (...args: IndicesArgs): Tensor => triangleIndices((r,
 /** The elements in reverse order along `dims`, as a copy. */
 export const flip: (x: Tensor, ...dims: number[] | [dims: Sizes]) => Tensor = op({
   name: 'flip',
-  signature: 'input, a, b, c, d, e, f, g, h',
+  signature: 'input, dims, b, c, d, e, f, g, h',
+  samples: (t) => [
+    [t(3, 4), 0, 1],
+    [t(3, 4), [-1]],
+    [t(0, 3), 1],
+  ],
   differentiable: true,
   forward: (x: Tensor, ...given: unknown[]) => {
     const listed = sizesOf('flip', given)
@@ -125,26 +134,39 @@ export const flipud = (x: Tensor): Tensor => {
 }
 
 /** Turned by 90 degrees `k` times in the plane of two dims, from the first towards the second. */
-export const rot90: (x: Tensor, ...args: Args<[k?: number, dims?: Sizes], { k?: number; dims?: Sizes }>) => Tensor = op({
-  name: 'rot90',
-  signature: 'input, k, dims',
-  differentiable: true,
-  forward: (x: Tensor, times = 1, dims: Sizes = [0, 1]) => {
-    if (dims.length !== 2) throw new RuntimeError(`expected total rotation dims == 2, but got dims = ${dims.length}`)
-    if (x.ndim < 2) throw new RuntimeError(`expected total dims >= 2, but got total dims = ${x.ndim}`)
-    const [a, b] = dims.map((d) => wrapDim(d, x.ndim))
-    if (a === b) throw new RuntimeError(`expected rotation dims to be different, but got dim0 = ${dims[0]} and dim1 = ${dims[1]}`)
-    const turns = ((times % 4) + 4) % 4
-    if (turns === 1) return flip(x, b).transpose(a, b).contiguous()
-    if (turns === 2) return flip(x, a, b)
-    return turns === 3 ? flip(x, a).transpose(a, b).contiguous() : x.clone()
+export const rot90: (x: Tensor, ...args: Args<[k?: number, dims?: Sizes], { k?: number; dims?: Sizes }>) => Tensor = op(
+  {
+    name: 'rot90',
+    signature: 'input, k, dims',
+    samples: (t) => [[t(3, 4)], [t(2, 3, 4), -1, [1, 2]], [t(3, 4), 2]],
+    differentiable: true,
+    forward: (x: Tensor, times = 1, dims: Sizes = [0, 1]) => {
+      if (dims.length !== 2) throw new RuntimeError(`expected total rotation dims == 2, but got dims = ${dims.length}`)
+      if (x.ndim < 2) throw new RuntimeError(`expected total dims >= 2, but got total dims = ${x.ndim}`)
+      const [a, b] = dims.map((d) => wrapDim(d, x.ndim))
+      if (a === b)
+        throw new RuntimeError(
+          `expected rotation dims to be different, but got dim0 = ${dims[0]} and dim1 = ${dims[1]}`,
+        )
+      const turns = ((times % 4) + 4) % 4
+      if (turns === 1) return flip(x, b).transpose(a, b).contiguous()
+      if (turns === 2) return flip(x, a, b)
+      return turns === 3 ? flip(x, a).transpose(a, b).contiguous() : x.clone()
+    },
   },
-})
+)
 
 /** Elements shifted by `shifts` along `dims` (in the flattened tensor without), coming in again at the other end. */
-export const roll: (x: Tensor, ...args: Args<[shifts: number | Sizes, dims?: number | Sizes], { shifts?: number | Sizes; dims?: number | Sizes }>) => Tensor = op({
+export const roll: (
+  x: Tensor,
+  ...args: Args<[shifts: number | Sizes, dims?: number | Sizes], { shifts?: number | Sizes; dims?: number | Sizes }>
+) => Tensor = op({
   name: 'roll',
   signature: 'input, shifts, dims',
+  samples: (t) => [
+    [t(3, 4), 5],
+    [t(3, 4), [1, -1], [0, 1]],
+  ],
   differentiable: true,
   forward: (x: Tensor, shifts: number | Sizes, dims: number | Sizes = []) => {
     const by = typeof shifts === 'number' ? [shifts] : shifts
@@ -156,7 +178,8 @@ export const roll: (x: Tensor, ...args: Args<[shifts: number | Sizes, dims?: num
       rollBlocks(alias(flat, [x.count], [1], flat.offset), alias(out, [x.count], [1], 0), by, [0])
       return record(out, 'RollBackward0', [x], [], (g) => [roll(g, -by[0])])
     }
-    if (by.length !== along.length) throw new RuntimeError(`shifts and dimensions must align. shifts: ${by.length}, dims:${along.length}`)
+    if (by.length !== along.length)
+      throw new RuntimeError(`shifts and dimensions must align. shifts: ${by.length}, dims:${along.length}`)
     const wrapped = along.map((d) => wrapDim(d, x.ndim))
     const out = empty(x.sizes, x.dtype)
     // A dimension named twice is shifted by the sum.
@@ -179,7 +202,12 @@ function rollBlocks(from: Tensor, to: Tensor, shifts: Sizes, dims: Sizes): void 
   const n = from.sizes[d]
   const shift = ((shifts[0] % n) + n) % n
   const part = (t: Tensor, start: number, length: number): Tensor =>
-    alias(t, t.sizes.map((s, i) => (i === d ? length : s)), t.strides, t.offset + start * t.strides[d])
+    alias(
+      t,
+      t.sizes.map((s, i) => (i === d ? length : s)),
+      t.strides,
+      t.offset + start * t.strides[d],
+    )
   rollBlocks(part(from, 0, n - shift), part(to, shift, n - shift), shifts.slice(1), rest)
   if (shift > 0) rollBlocks(part(from, n - shift, shift), part(to, 0, shift), shifts.slice(1), rest)
 }
@@ -187,15 +215,23 @@ function rollBlocks(from: Tensor, to: Tensor, shifts: Sizes, dims: Sizes): void 
 /** `x` as often along each dimension as `repeats` says, leading new dimensions included. */
 export const repeat: (x: Tensor, ...repeats: number[] | [repeats: Sizes]) => Tensor = op({
   name: 'repeat',
-  signature: 'input, a, b, c, d, e, f, g, h',
+  signature: 'input, repeats, b, c, d, e, f, g, h',
+  samples: (t) => [
+    [t(3, 2), 2, 1, 3],
+    [t(), [2]],
+    [t(2), 0],
+  ],
   differentiable: true,
   forward: (x: Tensor, ...given: unknown[]) => {
     const repeats = sizesOf('repeat', given)
     if (repeats.length < x.ndim) {
-      throw new RuntimeError('Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor')
+      throw new RuntimeError(
+        'Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor',
+      )
     }
     const bad = repeats.find((n) => n < 0)
-    if (bad !== undefined) throw new RuntimeError(`Trying to create tensor with negative dimension ${bad}: [${repeats.join(', ')}]`)
+    if (bad !== undefined)
+      throw new RuntimeError(`Trying to create tensor with negative dimension ${bad}: [${repeats.join(', ')}]`)
     const lead = repeats.length - x.ndim
     const own = repeats.map((_, i) => (i < lead ? 1 : x.sizes[i - lead]))
     const out = empty(
@@ -204,15 +240,31 @@ export const repeat: (x: Tensor, ...repeats: number[] | [repeats: Sizes]) => Ten
     )
     // Each dimension seen as [repeats, size].
     const whole = repeats.flatMap((r, i) => [r, own[i]])
-    const from = alias(x, whole, own.flatMap((_, i) => [0, i < lead ? 0 : x.strides[i - lead]]), x.offset)
-    copyValues(from, alias(out, whole, out.strides.flatMap((s, i) => [s * own[i], s]), 0))
+    const from = alias(
+      x,
+      whole,
+      own.flatMap((_, i) => [0, i < lead ? 0 : x.strides[i - lead]]),
+      x.offset,
+    )
+    copyValues(
+      from,
+      alias(
+        out,
+        whole,
+        out.strides.flatMap((s, i) => [s * own[i], s]),
+        0,
+      ),
+    )
     const { sizes } = x
     return record(out, 'RepeatBackward0', [x], [], (g) => [
       repeats.includes(0)
         ? g.newZeros(sizes)
         : whole.length === 0
           ? g
-          : g.reshape(whole).sum(repeats.map((_, i) => 2 * i)).reshape(sizes),
+          : g
+              .reshape(whole)
+              .sum(repeats.map((_, i) => 2 * i))
+              .reshape(sizes),
     ])
   },
 })
@@ -220,7 +272,11 @@ export const repeat: (x: Tensor, ...repeats: number[] | [repeats: Sizes]) => Ten
 /** `repeat`, with ones added to `dims` in front if there are fewer than dimensions. */
 export const tile: (x: Tensor, ...dims: number[] | [dims: Sizes]) => Tensor = op({
   name: 'tile',
-  signature: 'input, a, b, c, d, e, f, g, h',
+  signature: 'input, dims, b, c, d, e, f, g, h',
+  samples: (t) => [
+    [t(2, 3), 2],
+    [t(2), 2, 2],
+  ],
   differentiable: true,
   forward: (x: Tensor, ...given: unknown[]) => {
     const dims = sizesOf('tile', given)
@@ -234,9 +290,17 @@ interface InterleaveOptions {
   readonly outputSize?: number
 }
 /** Each element (slice of `dim`; of the flattened tensor without) `repeats` times in a row; a tensor says how often each. */
-export const repeatInterleave: (x: Tensor, ...args: Args<[repeats: number | Tensor, dim?: number | null], InterleaveOptions>) => Tensor = op({
+export const repeatInterleave: (
+  x: Tensor,
+  ...args: Args<[repeats: number | Tensor, dim?: number | null], InterleaveOptions>
+) => Tensor = op({
   name: 'repeatInterleave',
   signature: 'input, repeats, dim, *, output_size',
+  samples: (t) => [
+    [t(3, 2), 2],
+    [t(3, 2), 2, 1],
+    [t(3, 2), tensor([1, 0, 2]), 0],
+  ],
   differentiable: true,
   forward: (x: Tensor, repeats: number | Tensor, dim?: number | null) => {
     const source = dim === undefined || dim === null ? x.flatten() : x
@@ -245,15 +309,24 @@ export const repeatInterleave: (x: Tensor, ...args: Args<[repeats: number | Tens
       if (repeats < 0) throw new RuntimeError('Repeats must be non-negative')
       const sizes = [...source.sizes.slice(0, d + 1), repeats, ...source.sizes.slice(d + 1)]
       const final = source.sizes.map((n, i) => (i === d ? n * repeats : n))
-      return source.unsqueeze(d + 1).expand(sizes).clone().view(final)
+      return source
+        .unsqueeze(d + 1)
+        .expand(sizes)
+        .clone()
+        .view(final)
     }
     if (repeats.ndim > 1) throw new RuntimeError('repeats must be 0-dim or 1-dim tensor')
     if (repeats.dtype.kind !== 'int') throw new RuntimeError('repeats has to be Long or Int tensor')
     if (repeats.count !== 1 && repeats.count !== source.sizes[d]) {
-      throw new RuntimeError(`repeats must have the same size as input along dim, but got repeats.size(0) = ${repeats.count} and input.size(${d}) = ${source.sizes[d]}`)
+      throw new RuntimeError(
+        `repeats must have the same size as input along dim, but got repeats.size(0) = ${repeats.count} and input.size(${d}) = ${source.sizes[d]}`,
+      )
     }
     if (outside(repeats, 0, Number.POSITIVE_INFINITY) !== null) throw new RuntimeError('repeats can not be negative')
-    return source.indexSelect(d, interleaved(repeats.count === 1 ? repeats.reshape(1).expand(source.sizes[d]) : repeats))
+    return source.indexSelect(
+      d,
+      interleaved(repeats.count === 1 ? repeats.reshape(1).expand(source.sizes[d]) : repeats),
+    )
   },
 })
 
@@ -274,9 +347,13 @@ function interleaved(counts: Tensor): Tensor {
 type DiagonalOptions = { offset?: number; dim1?: number; dim2?: number }
 
 /** Matrices of zeros (dimensions dim1 and dim2 of the result) with the last dimension of `x` on the diagonal. */
-export const diagEmbed: (x: Tensor, ...args: Args<[offset?: number, dim1?: number, dim2?: number], DiagonalOptions>) => Tensor = op({
+export const diagEmbed: (
+  x: Tensor,
+  ...args: Args<[offset?: number, dim1?: number, dim2?: number], DiagonalOptions>
+) => Tensor = op({
   name: 'diagEmbed',
   signature: 'input, offset, dim1, dim2',
+  samples: (t) => [[t(2, 3)], [t(2, 3), 1, 0, 2]],
   differentiable: true,
   forward: (x: Tensor, offset = 0, dim1 = -2, dim2 = -1) => {
     const rank = x.ndim + 1
@@ -296,6 +373,7 @@ export const diagEmbed: (x: Tensor, ...args: Args<[offset?: number, dim1?: numbe
 export const diag: (x: Tensor, ...args: Args<[diagonal?: number], { diagonal?: number }>) => Tensor = op({
   name: 'diag',
   signature: 'input, diagonal',
+  samples: (t) => [[t(3)], [t(3, 4)], [t(3, 4), -1]],
   differentiable: true,
   forward: (x: Tensor, offset = 0) => {
     if (x.ndim === 1) return diagEmbed(x, offset)
@@ -312,6 +390,7 @@ export const diag: (x: Tensor, ...args: Args<[diagonal?: number], { diagonal?: n
 export const diagflat: (x: Tensor, ...args: Args<[offset?: number], { offset?: number }>) => Tensor = op({
   name: 'diagflat',
   signature: 'input, offset',
+  samples: (t) => [[t(2, 2)], [t(2), 1]],
   differentiable: true,
   forward: (x: Tensor, offset = 0) => diagEmbed(x.reshape(-1), offset),
 })
@@ -326,6 +405,7 @@ function ontoDiagonal(g: Tensor, sizes: Sizes, offset: number): Tensor {
 export const trace: (x: Tensor) => Tensor = op({
   name: 'trace',
   signature: 'input',
+  samples: (t) => [[t(3, 4)]],
   differentiable: true,
   forward: (x: Tensor) => {
     if (x.ndim !== 2) throw new RuntimeError(`trace: expected a matrix, but got tensor with dim ${x.ndim}`)

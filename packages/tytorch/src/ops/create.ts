@@ -17,8 +17,9 @@ import { RuntimeError, ValueError } from '../base/errors.ts'
 import { numelOf, type Sizes } from '../base/shape.ts'
 import { constant, k, position, scalar } from '../ir/expr.ts'
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
-import { type Args, checkSizes, copyValues, type Num, op, sizesOf } from '../tensor/define.ts'
-import { changeInPlace, leafOf, record } from '../tensor/node.ts'
+import { type Args, checkSizes, copyValues, type Num, op, sizesOf, snapshot } from '../tensor/define.ts'
+import { isGradEnabled } from '../tensor/mode.ts'
+import { changeInPlace, leafOf, record, requiresGrad } from '../tensor/node.ts'
 import { Prepared, runMap, runRows } from '../tensor/run.ts'
 import { type NestedArray, Tensor, empty as uninitialised } from '../tensor/tensor.ts'
 
@@ -250,16 +251,20 @@ interface ArangeOptions extends CreateOptions {
 export const arange: (...args: Args<[start: number, end?: number, step?: number], ArangeOptions>) => Tensor = op({
   name: 'arange',
   signature: 'start, end, step, *, dtype, requires_grad, device',
-  forward: (a?: number, b?: number, c?: number, dtype?: DType, requiresGrad?: boolean) => {
-    const start = b === undefined ? 0 : (a ?? 0)
-    const end = (b === undefined ? a : b) ?? 0
-    const step = c ?? 1
+  samples: () => [[5], [1, 10, 3], [1, 0.1, -0.25]],
+  forward: (a?: Num, b?: Num, c?: Num, dtype?: DType, requiresGrad?: boolean) => {
+    const start = Number(b === undefined ? 0 : (a ?? 0))
+    const end = Number((b === undefined ? a : b) ?? 0)
+    const step = Number(c ?? 1)
     if (step === 0) throw new RuntimeError('step must be nonzero')
     if (!Number.isFinite(start) || !Number.isFinite(end))
       throw new RuntimeError(`unsupported range: ${start} -> ${end}`)
     if ((end - start) * step < 0) throw new RuntimeError('upper bound and lower bound inconsistent with step sign')
     const whole = [start, end, step].every(Number.isInteger)
-    const out = arithmetic(Math.ceil((end - start) / step), start, step, dtype ?? (whole ? int64 : getDefaultDtype()))
+    const to = dtype ?? (whole ? int64 : getDefaultDtype())
+    // Counted in the dtype, but as many as the exact bounds give.
+    const [first, by] = to.isFloatingPoint ? [start, step] : [Math.trunc(start), Math.trunc(step)]
+    const out = arithmetic(Math.ceil((end - start) / step), first, by, to)
     return finish(out, { requiresGrad: requiresGrad ?? false })
   },
 })
@@ -332,15 +337,11 @@ export function fill_(x: Tensor, value: Num | Tensor): Tensor {
       )
     return x.copy_(value.expand(x.sizes))
   }
-  const before = x.node
-  const source = before ? x.detach() : x
-  if (before) {
-    source.node = before
-    source.nodeOutput = x.nodeOutput
-  }
+  const recorded = isGradEnabled() && requiresGrad(x)
+  const before = recorded ? snapshot(x) : x
   changeInPlace(x)
   fillValues(x, value)
-  return before ? record(x, 'FillBackward0', [source], [], (g) => [g.newZeros(g.sizes)]) : x
+  return recorded ? record(x, 'FillBackward0', [before], [], (g) => [g.newZeros(g.sizes)]) : x
 }
 
 /** Sets every element to 0. */

@@ -1,7 +1,7 @@
 // Losses that compare an input with a target element by element: one kernel computes and reduces, one goes back.
 import type { DType } from '../base/dtype.ts'
 import { resultType } from '../base/dtype.ts'
-import { RuntimeError, ValueError } from '../base/errors.ts'
+import { NotImplementedError, RuntimeError, ValueError } from '../base/errors.ts'
 import { formatSize } from '../base/format.ts'
 import { sameSizes } from '../base/shape.ts'
 import { acc, constant, type Expr, k, load, other, result, scalar } from '../ir/expr.ts'
@@ -11,7 +11,7 @@ import { type Args, op } from '../tensor/define.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
 import { record } from '../tensor/node.ts'
 import { broadcastAll, device, Prepared, runMap } from '../tensor/run.ts'
-import { empty, Tensor } from '../tensor/tensor.ts'
+import { empty, type Tensor } from '../tensor/tensor.ts'
 import { abs, add, div, eq, exp, log, lt, mul, neg, rsub, sgn, sigmoid, sub } from './elementwise.ts'
 import { checkReduction, type Reduction, reduceLoss } from './loss.ts'
 import { amax, amin, sum } from './reduce.ts'
@@ -20,13 +20,17 @@ const c = (x: Expr, value: number): Expr => constant(value, x.type)
 
 /** The loss of one element x against y, with numbers p. */
 interface Criterion {
+  /** PyTorch's kernel, as its error for integers names it. */
   readonly name: string
   readonly node: string
   readonly value: (x: Expr, y: Expr, ...p: Expr[]) => Expr
   /** The derivatives with respect to x and y. */
   readonly slopes: readonly [(x: Expr, y: Expr, ...p: Expr[]) => Expr, (x: Expr, y: Expr, ...p: Expr[]) => Expr]
   /** The same in tensor ops, for higher derivatives. */
-  readonly curves: readonly [(x: Tensor, y: Tensor, ...p: number[]) => Tensor, (x: Tensor, y: Tensor, ...p: number[]) => Tensor]
+  readonly curves: readonly [
+    (x: Tensor, y: Tensor, ...p: number[]) => Tensor,
+    (x: Tensor, y: Tensor, ...p: number[]) => Tensor,
+  ]
 }
 
 type Loss = (x: Tensor, y: Tensor, reduction: Reduction, ...p: number[]) => Tensor
@@ -68,7 +72,9 @@ function criterion(r: Criterion): Loss {
   const mapped = (dtype: DType, n: number): Prepared =>
     made(`${dtype.name} map`, () => {
       const value = r.value(load(0, dtype.compute), load(1, dtype.compute), ...numbers(dtype, n))
-      return new Prepared(mapKernel(r.name, [read(dtype), read(dtype), write(dtype)], types(dtype, n), [{ arg: 2, value }]))
+      return new Prepared(
+        mapKernel(r.name, [read(dtype), read(dtype), write(dtype)], types(dtype, n), [{ arg: 2, value }]),
+      )
     })
   const backward = (dtype: DType, side: 0 | 1, n: number): Prepared =>
     made(`${dtype.name} backward ${side}`, () => {
@@ -76,7 +82,9 @@ function criterion(r: Criterion): Loss {
       const slope = r.slopes[side](load(1, type), load(2, type), ...numbers(dtype, n))
       const value = k.mul(k.mul(slope, scalar(0, type)), load(0, type))
       return new Prepared(
-        mapKernel(`${r.name}Backward`, [read(dtype), read(dtype), read(dtype), write(dtype)], types(dtype, n), [{ arg: 3, value }]),
+        mapKernel(`${r.name}Backward`, [read(dtype), read(dtype), read(dtype), write(dtype)], types(dtype, n), [
+          { arg: 3, value },
+        ]),
       )
     })
   const gradient = (g: Tensor, x: Tensor, y: Tensor, side: 0 | 1, scale: number, p: readonly number[]): Tensor => {
@@ -90,7 +98,7 @@ function criterion(r: Criterion): Loss {
       { dtype: given.dtype, rank: given.ndim },
       { dtype: against.dtype, rank: against.ndim },
     ])
-    if (!dtype.isFloatingPoint) throw new RuntimeError(`"${r.name}" not implemented for '${dtype.title}'`)
+    if (!dtype.isFloatingPoint) throw new NotImplementedError(`"${r.name}" not implemented for '${dtype.title}'`)
     const sizes = sameSizes(given.sizes, against.sizes) ? given.sizes : broadcastAll([given, against])
     const fit = (t: Tensor): Tensor => {
       const cast = t.dtype === dtype ? t : t.to(dtype)
@@ -105,7 +113,11 @@ function criterion(r: Criterion): Loss {
       const [a, b] = [x, y].map((t) => (t.contiguousLayout ? t : t.detach().contiguous()))
       out = empty([], dtype)
       const step = dtype.itemsize
-      const strides = [[0, 0, step], [0, 0, step], [0, 0, 0]] as const
+      const strides = [
+        [0, 0, step],
+        [0, 0, step],
+        [0, 0, 0],
+      ] as const
       const kernel = reduced(dtype, reduction === 'mean', p.length)
       device().launch(kernel, [1, 1, x.count], [a.pointer, b.pointer, out.pointer], strides, [x.count, ...p])
     }
@@ -151,7 +163,14 @@ interface LossOptions {
 type Regression<O = object> = (x: Tensor, target: Tensor, options?: LossOptions & O) => Tensor
 
 /** A loss whose elements may be weighted. */
-function weighted(loss: Loss, x: Tensor, y: Tensor, reduction: Reduction, weight: Tensor | null, ...p: number[]): Tensor {
+function weighted(
+  loss: Loss,
+  x: Tensor,
+  y: Tensor,
+  reduction: Reduction,
+  weight: Tensor | null,
+  ...p: number[]
+): Tensor {
   checkReduction(reduction)
   warnOfSizes(x, y)
   if (!weight) return loss(x, y, reduction, ...p)
@@ -160,13 +179,24 @@ function weighted(loss: Loss, x: Tensor, y: Tensor, reduction: Reduction, weight
   return reduction === 'sum' ? sum(losses) : div(sum(losses), sum(weight.expand(losses.sizes)))
 }
 
-const squares = distance('mse', 'MseLossBackward0', (d) => k.mul(d, d), (d) => k.mul(d, c(d, 2)), (d) => mul(d, 2))
+const squares = distance(
+  'mse_cpu',
+  'MseLossBackward0',
+  (d) => k.mul(d, d),
+  (d) => k.mul(d, c(d, 2)),
+  (d) => mul(d, 2),
+)
 /** (x - target)^2. Sizes that differ broadcast, with a warning. */
 export const mseLoss: Regression = op({
   name: 'mseLoss',
   python: 'nn.functional.mse_loss',
   signature: 'input, target, *, reduction, weight',
   differentiable: true,
+  samples: (t) => [
+    [t(3, 4), t(3, 4)],
+    [t(3, 4), t(3, 4), { reduction: 'sum' }],
+    [t(4, 3).t(), t(3, 4), { reduction: 'none' }],
+  ],
   forward: (x: Tensor, y: Tensor, reduction: Reduction = 'mean', weight: Tensor | null = null) =>
     weighted(squares, x, y, reduction, weight),
 })
@@ -177,6 +207,11 @@ export const l1Loss: Regression = op({
   python: 'nn.functional.l1_loss',
   signature: 'input, target, *, reduction, weight',
   differentiable: true,
+  samples: (t) => [
+    [t(3, 4), t(3, 4)],
+    [t(3, 4), t(3, 4), { reduction: 'sum' }],
+    [t(4, 3).t(), t(3, 4), { reduction: 'none' }],
+  ],
   domain: { kinks: true },
   forward: (x: Tensor, y: Tensor, reduction: Reduction = 'mean', weight: Tensor | null = null) =>
     weighted((a, b, how) => reduceLoss(abs(sub(a, b)), how), x, y, reduction, weight),
@@ -184,7 +219,7 @@ export const l1Loss: Regression = op({
 
 const signOf = (d: Expr): Expr => m.sign(d)
 const smoothed = distance(
-  'smooth_l1',
+  'smooth_l1_cpu',
   'SmoothL1LossBackward0',
   (d, beta) => {
     const a = k.abs(d)
@@ -202,6 +237,11 @@ export const smoothL1Loss: Regression<{ readonly beta?: number }> = op({
   python: 'nn.functional.smooth_l1_loss',
   signature: 'input, target, *, reduction, beta',
   differentiable: true,
+  samples: (t) => [
+    [t(3, 4), t(3, 4)],
+    [t(3, 4), t(3, 4), { reduction: 'sum' }],
+    [t(4, 3).t(), t(3, 4), { reduction: 'none' }],
+  ],
   domain: { kinks: true },
   forward: (x: Tensor, y: Tensor, reduction: Reduction = 'mean', beta = 1) => {
     if (beta < 0) throw new RuntimeError('smooth_l1_loss does not support negative values for beta.')
@@ -210,7 +250,7 @@ export const smoothL1Loss: Regression<{ readonly beta?: number }> = op({
 })
 
 const huber = distance(
-  'huber',
+  'huber_cpu',
   'HuberLossBackward0',
   (d, delta) => {
     const a = k.abs(d)
@@ -229,6 +269,11 @@ export const huberLoss: Regression<{ readonly delta?: number }> = op({
   python: 'nn.functional.huber_loss',
   signature: 'input, target, *, reduction, delta, weight',
   differentiable: true,
+  samples: (t) => [
+    [t(3, 4), t(3, 4)],
+    [t(3, 4), t(3, 4), { reduction: 'sum' }],
+    [t(4, 3).t(), t(3, 4), { reduction: 'none' }],
+  ],
   domain: { kinks: true },
   forward: (x: Tensor, y: Tensor, reduction: Reduction = 'mean', delta = 1, weight: Tensor | null = null) => {
     checkReduction(reduction)
@@ -241,8 +286,7 @@ const bounded = (e: Expr): Expr => k.max(e, c(e, -100))
 const crossed = criterion({
   name: 'binary_cross_entropy',
   node: 'BinaryCrossEntropyBackward0',
-  value: (x, y) =>
-    k.sub(k.mul(k.sub(y, c(y, 1)), bounded(m.log1p(k.neg(x)))), k.mul(y, bounded(m.log(x)))),
+  value: (x, y) => k.sub(k.mul(k.sub(y, c(y, 1)), bounded(m.log1p(k.neg(x)))), k.mul(y, bounded(m.log(x)))),
   slopes: [
     (x, y) => k.div(k.sub(x, y), k.max(k.mul(k.sub(c(x, 1), x), x), c(x, 1e-12))),
     (x) => k.sub(bounded(m.log1p(k.neg(x))), bounded(m.log(x))),
@@ -253,11 +297,20 @@ const crossed = criterion({
   ],
 })
 /** -(y log x + (1 - y) log(1 - x)) for probabilities x; logarithms are at least -100. */
-export const binaryCrossEntropy: (x: Tensor, target: Tensor, ...args: Args<[weight?: Tensor | null], LossOptions>) => Tensor = op({
+export const binaryCrossEntropy: (
+  x: Tensor,
+  target: Tensor,
+  ...args: Args<[weight?: Tensor | null], LossOptions>
+) => Tensor = op({
   name: 'binaryCrossEntropy',
   python: 'nn.functional.binary_cross_entropy',
   signature: 'input, target, weight, *, reduction',
   differentiable: true,
+  samples: (t) => [
+    [t(3, 4), t(3, 4)],
+    [t(3, 4), t(3, 4), t(3, 4), { reduction: 'sum' }],
+    [t(4, 3).t(), t(3, 4), { reduction: 'none' }],
+  ],
   domain: { low: 0.1, high: 0.9 },
   forward: (x: Tensor, y: Tensor, weight: Tensor | null = null, reduction: Reduction = 'mean') => {
     checkReduction(reduction)
@@ -278,7 +331,7 @@ export const binaryCrossEntropy: (x: Tensor, target: Tensor, ...args: Args<[weig
 })
 
 const crossedLogits = criterion({
-  name: 'binary_cross_entropy_with_logits',
+  name: 'log_sigmoid_cpu',
   node: 'BinaryCrossEntropyWithLogitsBackward0',
   value: (x, y) => k.sub(k.mul(k.sub(c(y, 1), y), x), m.logSigmoid(x)),
   slopes: [(x, y) => k.sub(m.sigmoid(x), y), (x) => k.neg(x)],
@@ -291,15 +344,32 @@ interface LogitsOptions extends LossOptions {
   readonly posWeight?: Tensor | null
 }
 /** The binary cross entropy of sigmoid(x), computed without its loss of digits. */
-export const binaryCrossEntropyWithLogits: (x: Tensor, target: Tensor, ...args: Args<[weight?: Tensor | null], LogitsOptions>) => Tensor = op({
+export const binaryCrossEntropyWithLogits: (
+  x: Tensor,
+  target: Tensor,
+  ...args: Args<[weight?: Tensor | null], LogitsOptions>
+) => Tensor = op({
   name: 'binaryCrossEntropyWithLogits',
   python: 'nn.functional.binary_cross_entropy_with_logits',
   signature: 'input, target, weight, *, reduction, pos_weight',
   differentiable: true,
-  forward: (x: Tensor, y: Tensor, weight: Tensor | null = null, reduction: Reduction = 'mean', posWeight: Tensor | null = null) => {
+  samples: (t) => [
+    [t(3, 4), t(3, 4)],
+    [t(3, 4), t(3, 4), { reduction: 'sum' }],
+    [t(4, 3).t(), t(3, 4), { reduction: 'none' }],
+  ],
+  forward: (
+    x: Tensor,
+    y: Tensor,
+    weight: Tensor | null = null,
+    reduction: Reduction = 'mean',
+    posWeight: Tensor | null = null,
+  ) => {
     checkReduction(reduction)
     if (!sameSizes(x.sizes, y.sizes)) {
-      throw new ValueError(`Target size (${formatSize(y.sizes)}) must be the same as input size (${formatSize(x.sizes)})`)
+      throw new ValueError(
+        `Target size (${formatSize(y.sizes)}) must be the same as input size (${formatSize(x.sizes)})`,
+      )
     }
     if (!weight && !posWeight) return crossedLogits(x, y, reduction)
     const factor = posWeight ? add(mul(sub(posWeight, 1), y), 1) : null
@@ -320,10 +390,17 @@ export const klDiv: (x: Tensor, target: Tensor, options?: DivergenceOptions) => 
   python: 'nn.functional.kl_div',
   signature: 'input, target, *, reduction, log_target',
   differentiable: true,
+  samples: (t) => [
+    [t(3, 4), t(3, 4)],
+    [t(3, 4), t(3, 4), { reduction: 'sum' }],
+    [t(4, 3).t(), t(3, 4), { reduction: 'none' }],
+  ],
   domain: { low: 0.1, high: 0.9 },
   forward: (x: Tensor, y: Tensor, reduction: Reduction | 'batchmean' = 'mean', logTarget = false) => {
     if (reduction === 'mean') warnOfMean()
     else if (reduction !== 'batchmean') checkReduction(reduction)
+    if (!x.dtype.isFloatingPoint || !y.dtype.isFloatingPoint)
+      throw new RuntimeError('kl_div: Integral inputs not supported.')
     const losses = logTarget ? mul(exp(y), sub(y, x)) : sub(entropyOf(y), mul(y, x))
     if (reduction === 'batchmean') return x.ndim === 0 ? sum(losses) : div(sum(losses), x.sizes[0])
     return reduceLoss(losses, reduction)

@@ -37,6 +37,7 @@ function dropoutOp(name: string, python: string, sizesOf: (x: Tensor) => Sizes, 
     python: `nn.functional.${python}`,
     signature: 'input, p, training, inplace',
     differentiable: true,
+    samples: (t) => [[t(3, 4), 0.5, false]],
     forward: (x: Tensor, p = 0.5, training = true, inplace = false) => {
       checkProbability(p)
       if (!training || p === 0 || x.count === 0) return x
@@ -61,18 +62,25 @@ export const dropout3d: Dropout = dropoutOp('dropout3d', 'dropout3d', channels, 
 const ALPHA = 1.7580993408473766
 
 /** Dropout that keeps mean and variance of what went through `selu`. */
-export const alphaDropout: (x: Tensor, ...args: Args<[p?: number, training?: boolean, inplace?: boolean], DropoutOptions>) => Tensor = op({
+export const alphaDropout: (
+  x: Tensor,
+  ...args: Args<[p?: number, training?: boolean, inplace?: boolean], DropoutOptions>
+) => Tensor = op({
   name: 'alphaDropout',
   python: 'nn.functional.alpha_dropout',
   signature: 'input, p, training, inplace',
   differentiable: true,
+  samples: (t) => [[t(3, 4), 0.5, false]],
   forward: (x: Tensor, p = 0.5, training = false, inplace = false) => {
     checkProbability(p)
     if (!training || p === 0 || x.count === 0) return x
     if (p === 1) return inplace ? x.mul_(x.newZeros([])) : mul(x, x.newZeros([]))
     const noise = mask(x, x.sizes, p)
     const a = 1 / Math.sqrt((ALPHA * ALPHA * p + 1) * (1 - p))
-    const shift = noise.add(-1).mul_(ALPHA * a).add_(ALPHA * a * p)
+    const shift = noise
+      .add(-1)
+      .mul_(ALPHA * a)
+      .add_(ALPHA * a * p)
     noise.mul_(a)
     return inplace ? x.mul_(noise).add_(shift) : add(mul(x, noise), shift)
   },

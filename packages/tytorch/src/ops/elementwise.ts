@@ -14,6 +14,7 @@ import {
   type UnaryOptions,
   unary,
   withInPlace,
+  writeOut,
 } from '../tensor/define.ts'
 import { Tensor } from '../tensor/tensor.ts'
 
@@ -307,14 +308,40 @@ export const trunc: Unary = unary({
   domain: { kinks: true },
 })
 export const fix = trunc
-/** The nearest integer, ties to even. */
-export const round: Unary = unary({
+const nearest: Unary = unary({
   name: 'round',
   dtype: 'same',
   expr: rounding(k.nearest),
   grad: (g) => mul(g, 0),
   domain: { kinks: true },
 })
+const nearestInPlace = (nearest as unknown as { readonly inPlace: (x: Tensor) => Tensor }).inPlace
+
+interface RoundOptions extends UnaryOptions {
+  /** Digits after the point to keep; negative ones round to tens, hundreds, ... */
+  readonly decimals?: number
+}
+type Round = (x: Tensor, options?: RoundOptions) => Tensor
+
+function rounded(x: Tensor, decimals: number): Tensor {
+  if (!x.isFloatingPoint()) {
+    if (decimals < 0) throw new RuntimeError('"round_cpu" not implemented for integers and negative decimals')
+    return x
+  }
+  const scale = 10 ** Math.abs(decimals)
+  return decimals > 0 ? div(nearest(mul(x, scale)), scale) : mul(nearest(div(x, scale)), scale)
+}
+
+/** The nearest integer, or multiple of a power of ten with `decimals`; ties to even. */
+export const round: Round = withInPlace(
+  (x: Tensor, options?: RoundOptions) => {
+    if (!options?.decimals) return nearest(x, options)
+    const result = rounded(x, options.decimals)
+    return options.out ? writeOut('round', result, options.out) : result
+  },
+  (x: Tensor, options?: RoundOptions) =>
+    options?.decimals ? x.copy_(rounded(x, options.decimals)) : nearestInPlace(x),
+)
 /** The fraction of x, with its sign. */
 export const frac: Unary = unary({
   name: 'frac',
@@ -441,10 +468,21 @@ export const floorDivide: Binary = binary({
   expr: m.floorDivide,
   domain: { low: 0.3, high: 3, kinks: true },
 })
-const truncDivide: Binary = binary({
-  name: 'truncDivide',
+// Unlike floorDivide these have a gradient in PyTorch: zero.
+const divFloor: Binary = binary({
+  name: 'divFloor',
+  python: 'div',
+  dtype: 'same',
+  expr: m.floorDivide,
+  grad: [(g) => mul(g, 0), (g) => mul(g, 0)],
+  domain: { low: 0.3, high: 3, kinks: true },
+})
+const divTrunc: Binary = binary({
+  name: 'divTrunc',
+  python: 'div',
   dtype: 'same',
   expr: m.truncDivide,
+  grad: [(g) => mul(g, 0), (g) => mul(g, 0)],
   domain: { low: 0.3, high: 3, kinks: true },
 })
 
@@ -455,8 +493,8 @@ interface DivOptions extends UnaryOptions {
 
 const division = (mode: DivOptions['roundingMode']): Binary => {
   if (mode === null || mode === undefined) return trueDivide
-  if (mode === 'floor') return floorDivide
-  if (mode === 'trunc') return truncDivide
+  if (mode === 'floor') return divFloor
+  if (mode === 'trunc') return divTrunc
   throw new RuntimeError(
     `div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '${String(mode)}'`,
   )
@@ -629,7 +667,7 @@ interface ClampOptions extends UnaryOptions {
 const clampLow: Binary = binary({
   name: 'clampMin',
   dtype: 'same',
-  expr: (x, y) => k.max(x, y),
+  expr: order('max'),
   grad: [(g, x, y) => mul(g, ge(x, y).to(g.dtype)), (g, x, y) => mul(g, lt(x, y).to(g.dtype))],
   saves: ['xy', 'xy'],
   domain: { kinks: true },
@@ -637,7 +675,7 @@ const clampLow: Binary = binary({
 const clampHigh: Binary = binary({
   name: 'clampMax',
   dtype: 'same',
-  expr: (x, y) => k.min(x, y),
+  expr: order('min'),
   grad: [(g, x, y) => mul(g, le(x, y).to(g.dtype)), (g, x, y) => mul(g, gt(x, y).to(g.dtype))],
   saves: ['xy', 'xy'],
   domain: { kinks: true },

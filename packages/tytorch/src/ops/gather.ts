@@ -8,6 +8,8 @@ import { type Args, op } from '../tensor/define.ts'
 import { record } from '../tensor/node.ts'
 import { runRows } from '../tensor/run.ts'
 import { alias, empty, type Tensor } from '../tensor/tensor.ts'
+import { tensor } from './create.ts'
+import { intoOut } from './put.ts'
 
 /**
  * Which element of a tensor belongs to each element of a result of `sizes`: the one at
@@ -99,7 +101,10 @@ export function offsetsOf(indices: readonly Tensor[], extents: Sizes, strides: S
     )
     kernel = mapKernel(
       'offsets',
-      [...indices.map((t) => ({ dtype: t.dtype, mode: 'read', per: 'element' }) as const), { dtype: int32, mode: 'write', per: 'element' }],
+      [
+        ...indices.map((t) => ({ dtype: t.dtype, mode: 'read', per: 'element' }) as const),
+        { dtype: int32, mode: 'write', per: 'element' },
+      ],
       indices.flatMap(() => ['i32', 'i32'] as const),
       [{ arg: indices.length, value: terms.reduce((a, b) => k.add(a, b)) }],
     )
@@ -124,15 +129,22 @@ export function planAlong(x: Tensor, dim: number, index: Tensor): Plan {
 export function planSlices(x: Tensor, dim: number, index: Tensor): Plan {
   const sizes = x.ndim === 0 ? [index.count] : x.sizes.map((n, i) => (i === dim ? index.count : n))
   const step = index.strides[0] ?? 0
-  const seen = alias(index, sizes, sizes.map((_, i) => (i === dim ? step : 0)), index.offset)
+  const seen = alias(
+    index,
+    sizes,
+    sizes.map((_, i) => (i === dim ? step : 0)),
+    index.offset,
+  )
   const strides = sizes.map((_, i) => (i === dim ? 0 : x.strides[i]))
   return { sizes, strides, index: seen, unit: x.strides[dim] ?? 0, size: x.sizes[dim] ?? 1 }
 }
 
 /** Throws unless `index` may be used by gather and scatter along `dim` of `x` (and with `src`, for scatter). */
 export function checkAlong(name: string, x: Tensor, dim: number, index: Tensor, src?: Tensor): void {
-  if (index.dtype !== int64 && index.dtype !== int32) throw new RuntimeError(`${name}(): Expected dtype int32/int64 for index`)
   if (index.count === 0) return
+  if (index.dtype !== int64 && index.dtype !== int32) {
+    throw new RuntimeError(`${name}(): Expected dtype int32/int64 for index`)
+  }
   if (Math.max(index.ndim, 1) !== Math.max(x.ndim, 1)) {
     throw new RuntimeError('Index tensor must have the same number of dimensions as input tensor')
   }
@@ -159,71 +171,122 @@ export function checkAlong(name: string, x: Tensor, dim: number, index: Tensor, 
 }
 
 /** `x[..., index[...], ...]` along `dim`: the result has the sizes of `index` (int64 or int32, no negative ones). */
-export const gather: (x: Tensor, ...args: Args<[dim: number, index: Tensor], { dim: number; index: Tensor; sparseGrad?: boolean }>) => Tensor = op({
+export const gather: (
+  x: Tensor,
+  ...args: Args<[dim: number, index: Tensor], { dim?: number; index?: Tensor; sparseGrad?: boolean; out?: Tensor }>
+) => Tensor = op({
   name: 'gather',
-  signature: 'input, dim, index, *, sparse_grad',
+  signature: 'input, dim, index, *, sparse_grad, out',
+  samples: (t) => [
+    [
+      t(3, 4),
+      1,
+      tensor([
+        [0, 0],
+        [3, 1],
+        [2, 2],
+      ]),
+    ],
+    [t(3, 4), 0, tensor([[0, 2, 2, 1]])],
+    [t(), 0, tensor([0, 0])],
+  ],
   differentiable: true,
-  forward: (x: Tensor, dim: number, index: Tensor) => {
+  forward: (x: Tensor, dim: number, index: Tensor, _sparse?: boolean, target?: Tensor) => {
     const d = wrapDim(dim, x.ndim)
     checkAlong('gather', x, d, index)
     const out = pick(x, planAlong(x, d, index), empty(index.sizes, x.dtype))
     const { sizes } = x
-    return record(out, 'GatherBackward0', [x], [index], (g, [at]) => [
+    record(out, 'GatherBackward0', [x], [index], (g, [at]) => [
       at.count === 0 ? g.newZeros(sizes) : g.newZeros(sizes).scatterAdd_(d, at, g),
     ])
+    return intoOut('gather', out, target, [x, index])
   },
 })
 
 /** Throws unless `index` is a vector (or 0-d) of integers in the range of `dim`. */
 export function checkSlices(name: string, x: Tensor, dim: number, index: Tensor): void {
   if (index.ndim > 1) throw new IndexError(`${name}(): Index is supposed to be a vector`)
-  if (index.dtype !== int64 && index.dtype !== int32) throw new RuntimeError(`${name}(): Expected dtype int32 or int64 for index`)
+  if (index.dtype !== int64 && index.dtype !== int32)
+    throw new RuntimeError(`${name}(): Expected dtype int32 or int64 for index`)
   const size = x.sizes[dim] ?? 1
   const bad = outside(index, 0, size)
   if (bad !== null) {
-    throw new IndexError(`index out of range in self: ${name}() got index ${bad} for dimension ${dim} with size ${size}`)
+    throw new IndexError(
+      `index out of range in self: ${name}() got index ${bad} for dimension ${dim} with size ${size}`,
+    )
   }
 }
 
 /** The slices of dimension `dim` that the vector `index` names, as a copy. Throws IndexError out of range. */
-export const indexSelect: (x: Tensor, ...args: Args<[dim: number, index: Tensor], { dim: number; index: Tensor }>) => Tensor = op({
+export const indexSelect: (
+  x: Tensor,
+  ...args: Args<[dim: number, index: Tensor], { dim?: number; index?: Tensor; out?: Tensor }>
+) => Tensor = op({
   name: 'indexSelect',
-  signature: 'input, dim, index',
+  signature: 'input, dim, index, *, out',
+  samples: (t) => [
+    [t(3, 4), 0, tensor([2, 0, 2])],
+    [t(3, 4), -1, tensor([1, 1])],
+    [t(), 0, tensor([0])],
+  ],
   differentiable: true,
-  forward: (x: Tensor, dim: number, index: Tensor) => {
+  forward: (x: Tensor, dim: number, index: Tensor, target?: Tensor) => {
     const d = wrapDim(dim, x.ndim)
     checkSlices('index_select', x, d, index)
     const plan = planSlices(x, d, index)
     const out = pick(x, plan, empty(plan.sizes, x.dtype))
     const { sizes } = x
     const result = sizes.length === 0 ? out.reshape([]) : out
-    return record(result, 'IndexSelectBackward0', [x], [index], (g, [at]) => [g.newZeros(sizes).indexAdd_(d, at, g)])
+    record(result, 'IndexSelectBackward0', [x], [index], (g, [at]) => [g.newZeros(sizes).indexAdd_(d, at, g)])
+    return intoOut('index_select', result, target, [x, index])
   },
 })
 
 /** Elements of the flattened `x` at the positions of `index` (int64), in the sizes of `index`. */
-export const take: (x: Tensor, index: Tensor) => Tensor = op({
+export const take: (x: Tensor, index: Tensor, options?: { out?: Tensor }) => Tensor = op({
   name: 'take',
-  signature: 'input, index',
+  signature: 'input, index, *, out',
+  samples: (t) => [
+    [
+      t(3, 4),
+      tensor([
+        [0, -1],
+        [5, 5],
+      ]),
+    ],
+  ],
   differentiable: true,
-  forward: (x: Tensor, index: Tensor) => {
-    if (index.dtype !== int64) throw new IndexError(`take(): Expected a long tensor for index, but got ${index.dtype.title}`)
+  forward: (x: Tensor, index: Tensor, target?: Tensor) => {
+    if (index.dtype !== int64)
+      throw new IndexError(`take(): Expected a long tensor for index, but got ${index.dtype.title}`)
     const bad = outside(index, -x.count, x.count)
-    if (bad !== null) throw new IndexError(`out of range: tried to access index ${bad} on a tensor of ${x.count} elements.`)
+    if (bad !== null)
+      throw new IndexError(`out of range: tried to access index ${bad} on a tensor of ${x.count} elements.`)
     const source = x.detach().contiguous()
     const plan = { sizes: index.sizes, strides: index.sizes.map(() => 0), index, unit: 1, size: x.count }
     const out = pick(source, plan, empty(index.sizes, x.dtype))
     const { sizes } = x
-    return record(out, 'TakeBackward0', [x], [index], (g, [at]) => [
-      g.newZeros([numelOf(sizes)]).indexPut_([at.reshape(-1)], g.reshape(-1), true).view(sizes),
+    record(out, 'TakeBackward0', [x], [index], (g, [at]) => [
+      g
+        .newZeros([numelOf(sizes)])
+        .indexPut_([at.reshape(-1)], g.reshape(-1), true)
+        .view(sizes),
     ])
+    return intoOut('take', out, target, [x, index])
   },
 })
 
 /** `take` along `dim` at the positions of `index`, both broadcast in the other dimensions; flattened without `dim`. */
-export const takeAlongDim: (x: Tensor, ...args: Args<[index: Tensor, dim?: number | null], { indices?: Tensor; dim?: number | null }>) => Tensor = op({
+export const takeAlongDim: (
+  x: Tensor,
+  ...args: Args<[index: Tensor, dim?: number | null], { indices?: Tensor; dim?: number | null }>
+) => Tensor = op({
   name: 'takeAlongDim',
   signature: 'input, indices, dim',
+  samples: (t) => [
+    [t(3, 4), tensor([[0], [-1], [2]]), 1],
+    [t(3, 4), tensor([7, 0])],
+  ],
   differentiable: true,
   forward: (x: Tensor, index: Tensor, dim?: number | null) => {
     if (dim === undefined || dim === null) return gather(x.reshape(-1), 0, index.reshape(-1))
@@ -235,6 +298,7 @@ export const takeAlongDim: (x: Tensor, ...args: Args<[index: Tensor, dim?: numbe
     const d = wrapDim(dim, x.ndim)
     const shared = x.sizes.map((n, i) => (i === d ? 1 : n === 1 ? index.sizes[i] : n))
     const along = (t: Tensor): Tensor => t.expand(shared.map((n, i) => (i === d ? t.sizes[d] : n)))
-    return gather(along(x), d, along(index))
+    const size = x.sizes[d]
+    return gather(along(x), d, along(index.where(index.ge(0), index.add(size))))
   },
 })

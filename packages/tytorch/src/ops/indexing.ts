@@ -9,7 +9,7 @@ import { alias, empty, Tensor } from '../tensor/tensor.ts'
 import { tensor } from './create.ts'
 import { offsetsOf, outOfBounds, outside, type Plan, pick } from './gather.ts'
 import { nonzeroColumns } from './masks.ts'
-import { put, scalarTensor, written } from './scatter.ts'
+import { put, scalarTensor, written } from './put.ts'
 import { select, sliceDim as sliceOf } from './view.ts'
 
 /** Elements from `start` up to `stop` in steps of `step`, as Python's `slice`; null stands for the end it is at. */
@@ -64,7 +64,9 @@ function parseSlice(text: string): Slice {
 
 function refused(index: unknown): IndexError {
   const kind = typeof index === 'number' ? 'float' : typeof index
-  return new IndexError(`only integers, slices (\`:\`), ellipsis (\`...\`), None and long or byte Variables are valid indices (got ${kind})`)
+  return new IndexError(
+    `only integers, slices (\`:\`), ellipsis (\`...\`), None and long or byte Variables are valid indices (got ${kind})`,
+  )
 }
 
 /** How many dimensions of the tensor an index uses up. */
@@ -137,13 +139,19 @@ function pickOne(view: Tensor, dim: number, index: number, own: number): Tensor 
   return select(view, dim, index)
 }
 
+/** True if a slice of step 1 takes in all `n` elements. */
+function covers({ start, stop }: Slice, n: number): boolean {
+  const from = start === null ? 0 : start < 0 ? Math.max(start + n, 0) : start
+  return from === 0 && (stop === null || stop >= n)
+}
+
 function applySlice(view: Tensor, dim: number, s: Slice, only: boolean): Tensor {
   const step = s.step ?? 1
   if (step <= 0) throw new ValueError('step must be greater than zero')
   for (const bound of [s.start, s.stop, step]) {
     if (bound !== null && !Number.isInteger(bound)) throw new TypeError('slice indices must be integers or null')
   }
-  if (!only && s.start === null && s.stop === null && step === 1) return view
+  if (!only && step === 1 && covers(s, view.sizes[dim])) return view
   return sliceOf(view, dim, s.start, s.stop, step)
 }
 
@@ -190,7 +198,11 @@ function planOf(x: Tensor, given: readonly Slot[]): Plan {
   const rest = x.sizes.map((_, d) => d).filter((d) => !dims.includes(d))
   const before = adjacent ? rest.filter((d) => d < first) : []
   const after = adjacent ? rest.filter((d) => d > first) : rest
-  const around = (list: Sizes, middle: Sizes): number[] => [...before.map((d) => list[d]), ...middle, ...after.map((d) => list[d])]
+  const around = (list: Sizes, middle: Sizes): number[] => [
+    ...before.map((d) => list[d]),
+    ...middle,
+    ...after.map((d) => list[d]),
+  ]
   const sizes = around(x.sizes, shape)
   const strides = around(
     x.strides,
@@ -232,7 +244,8 @@ function indexed(x: Tensor, slots: readonly Slot[]): Tensor {
   ])
 }
 const tensorsOf = (slots: readonly Slot[]): Tensor[] => slots.map((s) => s.index)
-const withTensors = (slots: readonly Slot[], saved: readonly Tensor[]): Slot[] => slots.map(({ dim }, i) => ({ dim, index: saved[i] }))
+const withTensors = (slots: readonly Slot[], saved: readonly Tensor[]): Slot[] =>
+  slots.map(({ dim }, i) => ({ dim, index: saved[i] }))
 
 /** Writes (or adds) `values` where the slots point, in `x` or in a copy. */
 function placed(x: Tensor, slots: readonly Slot[], values: Tensor, accumulate: boolean, inPlace: boolean): Tensor {
@@ -271,9 +284,19 @@ const indexPutting =
     placed(x, slotsOf(x, indices), values, accumulate, inPlace)
 
 /** `x` with `values` (broadcast) at the places that one index tensor a dimension (null for all of it) names. */
-export const indexPut: (x: Tensor, indices: readonly (Tensor | null)[], values: Tensor, accumulate?: boolean | { accumulate?: boolean }) => Tensor = op({
+export const indexPut: (
+  x: Tensor,
+  indices: readonly (Tensor | null)[],
+  values: Tensor,
+  accumulate?: boolean | { accumulate?: boolean },
+) => Tensor = op({
   name: 'indexPut',
   signature: 'input, indices, values, accumulate',
+  samples: (t) => [
+    [t(3, 4), [tensor([0, 2]), tensor([1, -1])], t(2)],
+    [t(3, 4), [tensor([1, 1])], t(4), true],
+    [t(3, 4), [tensor([true, false, true])], t()],
+  ],
   differentiable: true,
   forward: indexPutting(false),
   inPlace: indexPutting(true),
@@ -307,7 +330,7 @@ export type Assigned = Num | Tensor | readonly Assigned[]
 export function setAt(x: Tensor, index: Index | readonly Index[], value: Assigned): Tensor {
   const list = Array.isArray(index) ? (index as readonly Index[]) : [index as Index]
   const { view, slots } = applyBasic(x, list)
-  const source = valueOf(value, view.dtype)
+  const source = asAssigned(value, view.dtype)
   if (slots.length === 0) {
     const place = view === x ? aliased(x) : view
     place.copy_(trimmed(source, place.ndim))
@@ -330,7 +353,7 @@ function integerShape(x: Tensor, { dim, index }: Slot): void {
   if (index.sizes.some((n, i) => n !== x.sizes[dim + i])) integerSlots(x, [{ dim, index }])
 }
 
-function valueOf(value: Assigned, dtype: DType): Tensor {
+function asAssigned(value: Assigned, dtype: DType): Tensor {
   if (value instanceof Tensor) return value
   return Array.isArray(value) ? tensor(value as number[], { dtype }) : scalarTensor(value as Num, dtype)
 }
@@ -338,6 +361,11 @@ function valueOf(value: Assigned, dtype: DType): Tensor {
 /** Without the leading dimensions of size 1 that make it larger than its place. */
 function trimmed(value: Tensor, rank: number): Tensor {
   let lead = 0
-  while (lead < value.ndim && value.sizes[lead] === 1 && (rank === Number.POSITIVE_INFINITY || value.ndim - lead > rank)) lead++
+  while (
+    lead < value.ndim &&
+    value.sizes[lead] === 1 &&
+    (rank === Number.POSITIVE_INFINITY || value.ndim - lead > rank)
+  )
+    lead++
   return lead === 0 ? value : value.reshape(value.sizes.slice(lead))
 }

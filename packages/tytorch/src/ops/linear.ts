@@ -86,15 +86,25 @@ export const mm: (x: Tensor, mat2: Tensor) => Tensor = op({
   },
 })
 
+/** True if the matrix's elements lie column by column, as a transposed view's do. */
+const columnMajor = (x: Tensor): boolean => x.strides[0] === 1 && x.strides[1] === x.sizes[0] && x.sizes[1] > 1
+
+/** Each gradient is computed in its operand's own layout, so that a transposed weight's needs no copy later. */
 const matrixGradient = (g: Tensor, [a, b]: readonly Tensor[], needs: readonly boolean[]): (Tensor | null)[] => [
-  needs[0] ? mm(g, b.t()) : null,
-  needs[1] ? mm(a.t(), g) : null,
+  needs[0] ? (columnMajor(a) ? mm(b, g.t()).t() : mm(g, b.t())) : null,
+  needs[1] ? (columnMajor(b) ? mm(g.t(), a).t() : mm(a.t(), g)) : null,
 ]
 
 function checkShapes(a: Sizes, b: Sizes): void {
   const [m, k] = a.slice(-2)
   const [k2, n] = b.slice(-2)
   if (k !== k2) throw new RuntimeError(`mat1 and mat2 shapes cannot be multiplied (${m}x${k} and ${k2}x${n})`)
+}
+
+/** beta * x + alpha * product; factors of integers are integers. */
+function blended(x: Tensor, product: Tensor, beta: number, alpha: number): Tensor {
+  const factor = (n: number): number => (product.dtype.isFloatingPoint ? n : Math.trunc(n))
+  return add(mul(product, factor(alpha)), x, { alpha: factor(beta) })
 }
 
 interface AddOptions {
@@ -117,7 +127,7 @@ export const addmm: (x: Tensor, mat1: Tensor, mat2: Tensor, options?: AddOptions
     checkShapes(mat1.sizes, mat2.sizes)
     checkSameDtype('addmm', mat1, mat2)
     const plain = alpha === 1 && beta === 1 && x.ndim === 1 && x.sizes[0] === mat2.sizes[1] && x.dtype === mat1.dtype
-    if (!plain) return add(mul(mm(mat1, mat2), alpha), expand(x, [mat1.sizes[0], mat2.sizes[1]]), { alpha: beta })
+    if (!plain) return blended(expand(x, [mat1.sizes[0], mat2.sizes[1]]), mm(mat1, mat2), beta, alpha)
     return record(product(mat1, mat2, x), 'AddmmBackward0', [x, mat1, mat2], [mat1, mat2], (g, saved, needs) => [
       needs[0] ? sum(g, 0) : null,
       ...matrixGradient(g, saved, needs.slice(1)),
@@ -325,7 +335,7 @@ export const addmv: (x: Tensor, mat: Tensor, vec: Tensor, options?: AddOptions) 
   samples: (t) => [[t(3), t(3, 4), t(4)]],
   differentiable: true,
   forward: (x: Tensor, mat: Tensor, vec: Tensor, beta = 1, alpha = 1) =>
-    add(mul(mv(mat, vec), alpha), x, { alpha: beta }),
+    blended(x, mv(mat, vec), beta, alpha),
 })
 
 /** beta * input + alpha * (batch1 @ batch2). */
@@ -335,7 +345,7 @@ export const baddbmm: (x: Tensor, batch1: Tensor, batch2: Tensor, options?: AddO
   samples: (t) => [[t(2, 3, 2), t(2, 3, 4), t(2, 4, 2)]],
   differentiable: true,
   forward: (x: Tensor, batch1: Tensor, batch2: Tensor, beta = 1, alpha = 1) =>
-    add(mul(bmm(batch1, batch2), alpha), x, { alpha: beta }),
+    blended(x, bmm(batch1, batch2), beta, alpha),
 })
 
 /** The transpose of the last two dimensions, for callers that mean matrices. */

@@ -1,14 +1,17 @@
 // Loss functions of class indices: negative log likelihood by gathering, and cross entropy on top of log softmax.
-import { int64, uint8 } from '../base/dtype.ts'
+
 import type { DType } from '../base/dtype.ts'
-import { IndexError, RuntimeError, ValueError } from '../base/errors.ts'
-import { constant, type Expr, gather, k, load, other, acc, position, result, scalar } from '../ir/expr.ts'
+import { int64, uint8 } from '../base/dtype.ts'
+import { IndexError, NotImplementedError, RuntimeError, ValueError } from '../base/errors.ts'
+import { acc, constant, type Expr, gather, k, load, other, position, result, scalar } from '../ir/expr.ts'
 import type { Arg, Kernel } from '../ir/kernel.ts'
 import { type Args, op } from '../tensor/define.ts'
-import { record } from '../tensor/node.ts'
+import { isGradEnabled } from '../tensor/mode.ts'
+import { record, requiresGrad } from '../tensor/node.ts'
 import { device } from '../tensor/run.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
 import { logSoftmax } from './activation.ts'
+import { arange } from './create.ts'
 import { add, div, mul, ne, neg } from './elementwise.ts'
 import { mean, sum } from './reduce.ts'
 
@@ -89,7 +92,9 @@ function lossKernel(dtype: DType, target: DType, weighted: boolean, reduction: R
       scalars: ['i32', 'i32'],
       passes: reduction === 'none' ? [sums, { kind: 'map', stores: [{ arg: first, value: loss }] }] : [sums],
       rowStores: [
-        ...(reduction === 'none' ? [] : [{ arg: first, value: reduction === 'mean' ? k.div(lossSum, weightSum) : lossSum }]),
+        ...(reduction === 'none'
+          ? []
+          : [{ arg: first, value: reduction === 'mean' ? k.div(lossSum, weightSum) : lossSum }]),
         { arg: first + 1, value: weightSum },
         // The target in the low half, the flag above it.
         {
@@ -147,13 +152,18 @@ function rawLoss(x: Tensor, { target, weight, reduction, ignoreIndex }: Classes)
   const strides = operands.map((t, i) => [0, 0, kernel.args[i].per === 'element' ? t.dtype.itemsize : 0] as const)
   const pointers = operands.map((t) => t.pointer)
   device().launch(kernel, [1, 1, n], pointers, strides, [x.sizes[1], ignoreIndex])
-  const flags = BigInt(fault.item<number | bigint & number>())
+  const flags = BigInt(fault.item<number | (bigint & number)>())
   if (flags >> 32n !== 0n) throw new IndexError(`Target ${BigInt.asIntN(32, flags)} is out of bounds.`)
   return { out, totalWeight }
 }
 
 /** As the derivative of `rawLoss`: the scores' gradients [N, C] from g (0-d, or [N] without reduction). */
-function rawBackward(g: Tensor, totalWeight: Tensor, sizes: readonly number[], { target, weight, reduction, ignoreIndex }: Classes): Tensor {
+function rawBackward(
+  g: Tensor,
+  totalWeight: Tensor,
+  sizes: readonly number[],
+  { target, weight, reduction, ignoreIndex }: Classes,
+): Tensor {
   const kernel = backwardKernel(g.dtype, target.dtype, weight !== null, reduction)
   const out = empty(sizes, g.dtype)
   if (out.count === 0) return out
@@ -167,7 +177,13 @@ function rawBackward(g: Tensor, totalWeight: Tensor, sizes: readonly number[], {
     ...(weight ? [[0, 0, step] as const] : []),
     [0, sizes[1] * step, step],
   ] as (readonly [number, number, number])[]
-  device().launch(kernel, [1, sizes[0], sizes[1]], operands.map((t) => t.pointer), strides, [ignoreIndex])
+  device().launch(
+    kernel,
+    [1, sizes[0], sizes[1]],
+    operands.map((t) => t.pointer),
+    strides,
+    [ignoreIndex],
+  )
   return out
 }
 
@@ -184,6 +200,12 @@ function matrixLossBackward(g: Tensor, totalWeight: Tensor, sizes: readonly numb
   return record(out, 'NllLossBackwardBackward0', [g], [], (gg) => [matrixLoss(gg, classes, 'NllLossBackward0')])
 }
 
+/** Targets for samples of the test matrix: 0, 1, 2, ... in the sizes given. */
+function labels(...sizes: number[]): Tensor {
+  const n = sizes.reduce((a, b) => a * b, 1)
+  return arange(n).remainder(4).view(sizes)
+}
+
 interface NllOptions {
   /** One a class; the mean divides by the sum of those of the targets. */
   readonly weight?: Tensor | null
@@ -193,14 +215,18 @@ interface NllOptions {
 }
 
 function checkTarget(x: Tensor, target: Tensor, weight: Tensor | null): void {
-  if (!(target instanceof Tensor)) throw new TypeError(`nll_loss(): argument 'target' must be Tensor, not ${typeof target}`)
+  if (!(target instanceof Tensor))
+    throw new TypeError(`nll_loss(): argument 'target' must be Tensor, not ${typeof target}`)
   if (x.ndim === 0) throw new ValueError(`Expected input with at least 1 dimension, got ${x.ndim}`)
   if (x.ndim !== 1 && x.sizes[0] !== target.sizes[0]) {
-    throw new ValueError(`Expected input batch_size (${x.sizes[0]}) to match target batch_size (${target.sizes[0]}).`)
+    throw new ValueError(
+      `Expected input batch_size (${x.sizes[0]}) to match target batch_size (${target.sizes[0] ?? 0}).`,
+    )
   }
   const classes = x.sizes[x.ndim === 1 ? 0 : 1]
   const expected = x.ndim === 1 ? [] : [x.sizes[0], ...x.sizes.slice(2)]
-  if (expected.join() !== target.sizes.join()) {
+  const single = x.ndim === 1 && target.ndim === 1 && target.count === 1
+  if (!single && expected.join() !== target.sizes.join()) {
     if (x.ndim <= 2) {
       throw new RuntimeError(
         target.ndim > 1
@@ -208,18 +234,23 @@ function checkTarget(x: Tensor, target: Tensor, weight: Tensor | null): void {
           : `size mismatch (got input: [${x.sizes.join(', ')}], target: [${target.sizes.join(', ')}])`,
       )
     }
-    throw new ValueError(`Expected target size [${expected.join(', ')}], got [${target.sizes.join(', ')}]`)
+    throw new RuntimeError(`Expected target size [${expected.join(', ')}], got [${target.sizes.join(', ')}]`)
   }
   if (target.dtype !== int64 && target.dtype !== uint8) {
-    throw new RuntimeError(`expected scalar type Long but found ${target.dtype.title}`)
+    throw new RuntimeError(
+      `expected target dtype to be Long or Byte, but got ${target.dtype.title}: expected scalar type Long but found ${target.dtype.title}; class indices are whole numbers, convert them with target.long()`,
+    )
   }
   if (!x.dtype.isFloatingPoint) {
-    throw new RuntimeError(`"nll_loss_out_frame" not implemented for '${x.dtype.title}'`)
+    throw new NotImplementedError(`"nll_loss_out_frame" not implemented for '${x.dtype.title}'`)
   }
   if (weight && (weight.ndim !== 1 || weight.sizes[0] !== classes)) {
     throw new RuntimeError(
       `weight tensor should be defined either for all ${classes} classes or no classes but got weight tensor of shape: [${weight.sizes.join(', ')}]`,
     )
+  }
+  if (weight && isGradEnabled() && requiresGrad(weight)) {
+    throw new RuntimeError("the derivative for 'weight' is not implemented.")
   }
   if (weight && weight.dtype !== x.dtype) {
     throw new RuntimeError(`expected scalar type ${x.dtype.title} but found ${weight.dtype.title}`)
@@ -235,14 +266,33 @@ export const nllLoss: (x: Tensor, target: Tensor, ...args: Args<[weight?: Tensor
   python: 'nn.functional.nll_loss',
   signature: 'input, target, weight, *, ignore_index, reduction',
   differentiable: true,
-  forward: (x: Tensor, target: Tensor, weight: Tensor | null = null, ignoreIndex = -100, reduction: Reduction = 'mean') => {
+  samples: (t) => [
+    [t(3, 4), labels(3)],
+    [t(3, 4), labels(3), { reduction: 'sum' }],
+    [t(3, 4), labels(3), { reduction: 'none' }],
+    [t(3, 4), labels(3), { ignoreIndex: 1 }],
+    [t(2, 4, 3), labels(2, 3), { reduction: 'none' }],
+    [t(4), labels()],
+  ],
+  forward: (
+    x: Tensor,
+    target: Tensor,
+    weight: Tensor | null = null,
+    ignoreIndex = -100,
+    reduction: Reduction = 'mean',
+  ) => {
     checkReduction(reduction)
     checkTarget(x, target, weight)
-    const classes: Classes = { target: target.detach().contiguous(), weight: weight && weight.detach().contiguous(), reduction, ignoreIndex }
+    const classes: Classes = {
+      target: target.detach().contiguous(),
+      weight: weight?.detach().contiguous() ?? null,
+      reduction,
+      ignoreIndex,
+    }
     if (x.ndim === 2) return matrixLoss(x, classes, 'NllLossBackward0')
     if (x.ndim === 1) {
       const out = matrixLoss(x.unsqueeze(0), classes, 'NllLossBackward0')
-      return reduction === 'none' ? out.squeeze(0) : out
+      return reduction === 'none' ? out.view(target.sizes) : out
     }
     const rows = x.movedim(1, -1).reshape(-1, x.sizes[1])
     const out = matrixLoss(rows, classes, 'NllLoss2DBackward0')
@@ -259,11 +309,24 @@ interface CrossEntropyOptions extends NllOptions {
  * The cross entropy of scores [N, C, d1, ...] (not yet normalised) with class indices [N, d1, ...] (int64) or with class
  * probabilities of the scores' own shape: `nllLoss(logSoftmax(input, 1), target)` for the former.
  */
-export const crossEntropy: (x: Tensor, target: Tensor, ...args: Args<[weight?: Tensor | null], CrossEntropyOptions>) => Tensor = op({
+export const crossEntropy: (
+  x: Tensor,
+  target: Tensor,
+  ...args: Args<[weight?: Tensor | null], CrossEntropyOptions>
+) => Tensor = op({
   name: 'crossEntropy',
   python: 'nn.functional.cross_entropy',
   signature: 'input, target, weight, *, ignore_index, reduction, label_smoothing',
   differentiable: true,
+  samples: (t) => [
+    [t(3, 4), labels(3)],
+    [t(3, 4), labels(3), { reduction: 'sum' }],
+    [t(2, 4, 3), labels(2, 3), { ignoreIndex: 1 }],
+    [t(3, 4), labels(3), { labelSmoothing: 0.2 }],
+    [t(3, 4), labels(3), { labelSmoothing: 0.2, reduction: 'none', ignoreIndex: 2 }],
+    [t(3, 4), t(3, 4)],
+    [t(3, 4), t(3, 4), t(4), { reduction: 'none', labelSmoothing: 0.1 }],
+  ],
   forward: (
     x: Tensor,
     target: Tensor,
@@ -279,7 +342,9 @@ export const crossEntropy: (x: Tensor, target: Tensor, ...args: Args<[weight?: T
     const dim = x.ndim === 1 ? 0 : 1
     if (x.sizes.join() === target.sizes.join() && (target.dtype.isFloatingPoint || x.ndim !== 0)) {
       if (!target.dtype.isFloatingPoint) {
-        throw new RuntimeError(`Expected floating point type for target with class probabilities, got ${target.dtype.title}`)
+        throw new RuntimeError(
+          `Expected floating point type for target with class probabilities, got ${target.dtype.title}`,
+        )
       }
       if (ignoreIndex >= 0) throw new RuntimeError('ignore_index is not supported for floating point target')
       return probabilityLoss(logSoftmax(x, dim), target, weight, reduction, labelSmoothing, dim)
@@ -299,7 +364,14 @@ function alongClasses(weight: Tensor, rank: number, dim: number): Tensor {
 }
 
 /** Minus the sum of all classes' scores, for targets that count. */
-function smoothLoss(scores: Tensor, target: Tensor, weight: Tensor | null, ignoreIndex: number, reduction: Reduction, dim: number): Tensor {
+function smoothLoss(
+  scores: Tensor,
+  target: Tensor,
+  weight: Tensor | null,
+  ignoreIndex: number,
+  reduction: Reduction,
+  dim: number,
+): Tensor {
   const weighted = weight ? mul(scores, alongClasses(weight, scores.ndim, dim)) : scores
   const counted = ne(target, ignoreIndex).to(scores.dtype)
   const loss = neg(mul(sum(weighted, dim), counted))
@@ -310,7 +382,14 @@ function smoothLoss(scores: Tensor, target: Tensor, weight: Tensor | null, ignor
   return div(sum(loss), sum(mul(weight.detach().gather(0, labels), counted.reshape(-1))))
 }
 
-function probabilityLoss(scores: Tensor, target: Tensor, weight: Tensor | null, reduction: Reduction, labelSmoothing: number, dim: number): Tensor {
+function probabilityLoss(
+  scores: Tensor,
+  target: Tensor,
+  weight: Tensor | null,
+  reduction: Reduction,
+  labelSmoothing: number,
+  dim: number,
+): Tensor {
   const n = scores.sizes[dim]
   const smoothed = labelSmoothing > 0 ? add(mul(target, 1 - labelSmoothing), labelSmoothing / n) : target
   const product = mul(scores, smoothed)

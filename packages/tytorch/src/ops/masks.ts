@@ -8,8 +8,9 @@ import { type Args, copyValues, type Num, op, reduceLike, shapeOf, type TensorLi
 import { record } from '../tensor/node.ts'
 import { broadcastAll, Prepared, runMap } from '../tensor/run.ts'
 import { alias, empty, Tensor } from '../tensor/tensor.ts'
+import { filled, tensor } from './create.ts'
 import { offsetsOf, pick } from './gather.ts'
-import { put, scalarTensor, written } from './scatter.ts'
+import { intoOut, put, scalarTensor, written } from './put.ts'
 
 const read = (dtype: DType): Kernel['args'][number] => ({ dtype, mode: 'read', per: 'element' })
 const write = (dtype: DType): Kernel['args'][number] => ({ dtype, mode: 'write', per: 'element' })
@@ -26,7 +27,9 @@ function choose(condition: Tensor, a: Tensor, b: Tensor, dtype: DType): Tensor {
       k.cast(load(1, a.dtype.compute), dtype.compute),
       k.cast(load(2, b.dtype.compute), dtype.compute),
     )
-    prepared = new Prepared(mapKernel('where', [read(bool), read(a.dtype), read(b.dtype), write(dtype)], [], [{ arg: 3, value }]))
+    prepared = new Prepared(
+      mapKernel('where', [read(bool), read(a.dtype), read(b.dtype), write(dtype)], [], [{ arg: 3, value }]),
+    )
     wheres.set(key, prepared)
   }
   const sizes = broadcastAll([condition, a, b])
@@ -46,12 +49,18 @@ interface Where {
 export const where: Where = op<(condition: Tensor, input?: TensorLike, other?: TensorLike) => Tensor | Tensor[]>({
   name: 'where',
   signature: 'condition, input, other',
+  samples: (t) => [
+    [tensor([[true], [false], [true]]), t(3, 4), t(4)],
+    [tensor([true, false]), t(2), 0.5],
+  ],
   differentiable: true,
   forward: (condition: Tensor, x?: TensorLike, y?: TensorLike) => {
     if (x === undefined && y === undefined) return nonzero(condition, { asTuple: true })
     if (x === undefined || y === undefined) throw new TypeError('where(): expected both input and other, or neither')
     if (condition.dtype !== bool && condition.dtype.name !== 'uint8') {
-      throw new RuntimeError(`where expected condition to be a boolean tensor, but got a tensor with dtype ${condition.dtype.title}`)
+      throw new RuntimeError(
+        `where expected condition to be a boolean tensor, but got a tensor with dtype ${condition.dtype.title}`,
+      )
     }
     const dtype = resultType([operandOf(x), operandOf(y)])
     const a = x instanceof Tensor ? x : scalarTensor(x, dtype)
@@ -78,10 +87,17 @@ function fillMasked(x: Tensor, mask: Tensor, value: Num, out: Tensor): void {
   let prepared = fills.get(x.dtype)
   if (!prepared) {
     const filled = k.select(load(1, 'bool'), k.cast(scalar(0, type), compute), load(0, compute))
-    prepared = new Prepared(mapKernel('maskedFill', [read(x.dtype), read(bool), write(x.dtype)], [type], [{ arg: 2, value: filled }]))
+    prepared = new Prepared(
+      mapKernel('maskedFill', [read(x.dtype), read(bool), write(x.dtype)], [type], [{ arg: 2, value: filled }]),
+    )
     fills.set(x.dtype, prepared)
   }
-  const launch = compute === 'i64' ? (encode(int64, value) as bigint) : compute === 'bool' ? Number(Boolean(value)) : Number(encode(x.dtype.kind === 'int' ? x.dtype : float(x.dtype), value))
+  const launch =
+    compute === 'i64'
+      ? (encode(int64, value) as bigint)
+      : compute === 'bool'
+        ? Number(Boolean(value))
+        : Number(encode(x.dtype.kind === 'int' ? x.dtype : float(x.dtype), value))
   runMap(prepared, out.sizes, [x, mask, out], [launch])
 }
 /** The dtype whose encoding of a float is the number itself. */
@@ -89,7 +105,18 @@ const float = (dtype: DType): DType => (dtype.itemsize === 2 ? float32 : dtype)
 
 function checkMask(name: string, mask: Tensor): void {
   if (mask.dtype === bool) return
-  const dtype = { int64: 'long int', int32: 'int', int16: 'short int', int8: 'signed char', uint8: 'unsigned char', float32: 'float', float64: 'double', float16: 'c10::Half', bfloat16: 'c10::BFloat16', bool: 'bool' }[mask.dtype.name]
+  const dtype = {
+    int64: 'long int',
+    int32: 'int',
+    int16: 'short int',
+    int8: 'signed char',
+    uint8: 'unsigned char',
+    float32: 'float',
+    float64: 'double',
+    float16: 'c10::Half',
+    bfloat16: 'c10::BFloat16',
+    bool: 'bool',
+  }[mask.dtype.name]
   throw new RuntimeError(
     name === 'masked_select'
       ? `masked_select: expected BoolTensor for mask`
@@ -102,7 +129,9 @@ const maskedFilling =
   (x: Tensor, mask: Tensor, value: Num | Tensor): Tensor => {
     checkMask('masked_fill_', mask)
     if (value instanceof Tensor && value.ndim > 0) {
-      throw new RuntimeError(`masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ${value.ndim} dimension(s).`)
+      throw new RuntimeError(
+        `masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ${value.ndim} dimension(s).`,
+      )
     }
     const sizes = broadcastSizes(x.sizes, mask.sizes)
     if (inPlace && !sameSizes(sizes, x.sizes)) mask.expand(x.sizes)
@@ -121,9 +150,23 @@ const maskedFilling =
     return record(out, 'MaskedFillBackward0', [before], [mask], (g, [m]) => [reduceLike(maskedFill(g, m, 0), like)])
   }
 /** `x` with `value` (a number or a 0-d tensor) where `mask` (bool, broadcast) holds. */
-export const maskedFill: (x: Tensor, ...args: Args<[mask: Tensor, value: Num | Tensor], { mask?: Tensor; value?: Num | Tensor }>) => Tensor = op({
+export const maskedFill: (
+  x: Tensor,
+  ...args: Args<[mask: Tensor, value: Num | Tensor], { mask?: Tensor; value?: Num | Tensor }>
+) => Tensor = op({
   name: 'maskedFill',
   signature: 'input, mask, value',
+  samples: (t) => [
+    [t(3, 4), tensor([true, false, true, false]), 0.5],
+    [
+      t(2),
+      tensor([
+        [true, false],
+        [true, true],
+      ]),
+      t(),
+    ],
+  ],
   differentiable: true,
   forward: maskedFilling(false),
   inPlace: maskedFilling(true),
@@ -169,12 +212,33 @@ interface Nonzero {
   (x: Tensor, options: { asTuple: true }): Tensor[]
   (x: Tensor, options?: { asTuple?: false }): Tensor
 }
+/** `nonzero` as a method. */
+export interface NonzeroMethod {
+  (options: { asTuple: true }): Tensor[]
+  (options?: { asTuple?: false }): Tensor
+}
 /** Coordinates of the elements that are not zero: int64 [n, dimensions], or with asTuple a vector a dimension. */
 export const nonzero: Nonzero = op<(x: Tensor, asTuple?: boolean) => Tensor | Tensor[]>({
   name: 'nonzero',
   signature: 'input, *, as_tuple',
+  samples: (t) => [[t(3, 4)], [t()], [t(0, 3)]],
   forward: (x: Tensor, asTuple = false) => (asTuple ? nonzeroColumns(x) : coordinates(nonzeroPositions(x), x.sizes)),
 }) as Nonzero
+
+/** `nonzero` with exactly `size` rows: the first ones, or as many as there are and then rows of `fillValue` (-1). */
+export const nonzeroStatic: (x: Tensor, options: { size: number; fillValue?: number }) => Tensor = op({
+  name: 'nonzeroStatic',
+  signature: 'input, *, size, fill_value',
+  samples: (t) => [[t(3, 4), { size: 5 }]],
+  forward: (x: Tensor, size: number, fillValue = -1) => {
+    if (!(size >= 0)) throw new RuntimeError(`nonzero_static: 'size' must be an non-negative integer`)
+    const found = nonzero(x)
+    const out = filled([size, x.ndim], fillValue, int64)
+    const n = Math.min(size, found.sizes[0])
+    copyValues(found.narrow(0, 0, n), out.narrow(0, 0, n))
+    return out
+  },
+})
 
 /** As `nonzero`. */
 export const argwhere = (x: Tensor): Tensor => nonzero(x)
@@ -189,20 +253,31 @@ function maskOffsets(x: Tensor, mask: Tensor, sizes: Sizes): { seen: Tensor; off
 }
 
 /** The elements where `mask` (bool) holds, as a vector; both broadcast. */
-export const maskedSelect: (x: Tensor, mask: Tensor) => Tensor = op({
+export const maskedSelect: (x: Tensor, mask: Tensor, options?: { out?: Tensor }) => Tensor = op({
   name: 'maskedSelect',
-  signature: 'input, mask',
+  signature: 'input, mask, *, out',
+  samples: (t) => [
+    [t(3, 4), tensor([true, false, true, false])],
+    [
+      t(2),
+      tensor([
+        [true, false],
+        [true, true],
+      ]),
+    ],
+  ],
   differentiable: true,
-  forward: (x: Tensor, mask: Tensor) => {
+  forward: (x: Tensor, mask: Tensor, target?: Tensor) => {
     checkMask('masked_select', mask)
     const sizes = broadcastSizes(x.sizes, mask.sizes)
     const { seen, offsets } = maskOffsets(x, mask, sizes)
     const plan = { sizes: offsets.sizes, strides: [0], index: offsets, unit: 1, size: 0 }
     const out = pick(seen, plan, empty(offsets.sizes, x.dtype))
     const like = shapeOf(x)
-    return record(out, 'MaskedSelectBackward0', [x], [mask], (g, [m]) => [
+    record(out, 'MaskedSelectBackward0', [x], [mask], (g, [m]) => [
       reduceLike(maskedScatter(g.newZeros(sizes), m, g), like),
     ])
+    return intoOut('masked_select', out, target, [x, mask])
   },
 })
 
@@ -211,7 +286,9 @@ const maskedScattering =
   (x: Tensor, mask: Tensor, source: Tensor): Tensor => {
     checkMask('masked_scatter_', mask)
     if (x.dtype !== source.dtype) {
-      throw new RuntimeError(`masked_scatter_: expected self and source to have same dtypes but got ${x.dtype.title} and ${source.dtype.title}`)
+      throw new RuntimeError(
+        `masked_scatter_: expected self and source to have same dtypes but got ${x.dtype.title} and ${source.dtype.title}`,
+      )
     }
     const sizes = inPlace ? x.sizes : broadcastSizes(x.sizes, mask.sizes)
     const whole = sameSizes(sizes, x.sizes) ? x : x.expand(sizes)
@@ -220,7 +297,12 @@ const maskedScattering =
     if (source.count < n) throw new RuntimeError('Number of elements of source < number of ones in mask')
     const { out, before } = written(whole, inPlace)
     const offsets = offsetsOf(positions, sizes.length ? sizes : [1], sizes.length ? out.strides : [0], [n])
-    put(out, { sizes: [n], strides: [0], index: offsets, unit: 1, size: 0 }, source.detach().reshape(-1).narrow(0, 0, n), 'set')
+    put(
+      out,
+      { sizes: [n], strides: [0], index: offsets, unit: 1, size: 0 },
+      source.detach().reshape(-1).narrow(0, 0, n),
+      'set',
+    )
     const from = source.sizes
     return record(out, 'MaskedScatterBackward0', [before, source], [mask], (g, [m], needs) => [
       needs[0] ? maskedFill(g, m, 0) : null,
@@ -239,6 +321,16 @@ function leading(g: Tensor, sizes: Sizes): Tensor {
 export const maskedScatter: (x: Tensor, mask: Tensor, source: Tensor) => Tensor = op({
   name: 'maskedScatter',
   signature: 'input, mask, source',
+  samples: (t) => [
+    [
+      t(2, 3),
+      tensor([
+        [true, false, true],
+        [false, false, true],
+      ]),
+      t(5),
+    ],
+  ],
   differentiable: true,
   forward: maskedScattering(false),
   inPlace: maskedScattering(true),

@@ -1,6 +1,7 @@
 // Which ops are methods of tensors, and their types: every export of these files becomes a method of the same name,
 // and every in-place form a method with a trailing underscore. What is listed as internal is not.
 import { Tensor } from '../tensor/tensor.ts'
+import * as activation from './activation.ts'
 import * as arrange from './arrange.ts'
 import * as cast from './cast.ts'
 import * as create from './create.ts'
@@ -10,7 +11,9 @@ import * as graph from './graph.ts'
 import * as indexing from './indexing.ts'
 import * as linear from './linear.ts'
 import * as masks from './masks.ts'
+import * as patch from './patch.ts'
 import * as random from './random.ts'
+import * as rectifier from './rectifier.ts'
 import * as reduce from './reduce.ts'
 import * as scan from './scan.ts'
 import * as scatter from './scatter.ts'
@@ -35,7 +38,6 @@ const internal = {
   random: ['Generator', 'defaultGenerator', 'manualSeed', 'seed', 'initialSeed', 'getRngState', 'setRngState', 'rand', 'randn', 'randint', 'randperm', 'normal', 'poisson'],
   unique: ['unique', 'uniqueConsecutive', 'searchsorted', 'bucketize'],
   masks: ['where', 'whereOf', 'nonzeroPositions', 'nonzeroColumns'],
-  scatter: ['written', 'put', 'scalarTensor'],
 } as const // biome-ignore format: a table
 
 type Internal<K extends keyof typeof internal> = (typeof internal)[K][number]
@@ -43,6 +45,8 @@ type Internal<K extends keyof typeof internal> = (typeof internal)[K][number]
 /** The methods of a tensor that come from ops. */
 export interface TensorMethods
   extends Methods<typeof cast>,
+    Methods<typeof activation, 'softmin'>,
+    Pick<Methods<typeof rectifier>, 'prelu' | 'hardshrink'>,
     Methods<typeof create, Internal<'create'>>,
     Methods<typeof elementwise>,
     InPlace<typeof elementwise>,
@@ -55,18 +59,24 @@ export interface TensorMethods
     Methods<typeof gather, Internal<'gather'>>,
     Methods<typeof indexing, Internal<'indexing'>>,
     Pick<InPlace<typeof indexing>, 'indexPut_'>,
-    Methods<typeof masks, Internal<'masks'>>,
+    Methods<typeof masks, Internal<'masks'> | 'nonzero'>,
     Pick<InPlace<typeof masks>, 'maskedFill_' | 'maskedScatter_'>,
     Methods<typeof random, Internal<'random'>>,
-    Methods<typeof scan>,
+    Methods<typeof scan, 'trapezoid' | 'cumulativeTrapezoid'>,
+    Methods<typeof patch>,
+    Pick<InPlace<typeof patch>, 'indexReduce_'>,
     Methods<typeof sort, 'median' | 'nanmedian'>,
     Methods<typeof uniques, Internal<'unique'>>,
-    Methods<typeof scatter, Internal<'scatter'>>,
-    Pick<InPlace<typeof scatter>, 'scatter_' | 'scatterAdd_' | 'scatterReduce_' | 'indexAdd_' | 'indexCopy_' | 'indexFill_'>,
+    Methods<typeof scatter>,
+    Pick<
+      InPlace<typeof scatter>,
+      'scatter_' | 'scatterAdd_' | 'scatterReduce_' | 'indexAdd_' | 'indexCopy_' | 'indexFill_'
+    >,
     Pick<InPlace<typeof view>, 'transpose_' | 't_' | 'detach_'> {
   readonly max: reduce.ExtremeMethod
   readonly min: reduce.ExtremeMethod
   readonly var: Method<typeof reduce.variance>
+  readonly nonzero: masks.NonzeroMethod
   readonly median: sort.MedianMethod
   readonly nanmedian: sort.MedianMethod
   readonly unique: uniques.UniqueMethod
@@ -95,6 +105,7 @@ function define(name: string, fn: (...args: unknown[]) => unknown): void {
 /** Adds the ops to `Tensor.prototype`; called once by the composition root. */
 export function installMethods(): void {
   const modules: [object, readonly string[]][] = [
+    [activation, ['softmin']],
     [cast, []],
     [create, internal.create],
     [elementwise, []],
@@ -107,10 +118,11 @@ export function installMethods(): void {
     [indexing, internal.indexing],
     [masks, internal.masks],
     [random, internal.random],
-    [scan, []],
+    [scan, ['trapezoid', 'cumulativeTrapezoid']],
+    [patch, []],
     [sort, []],
     [uniques, ['searchsorted', 'bucketize']],
-    [scatter, internal.scatter],
+    [scatter, []],
   ]
   for (const [module, hidden] of modules) {
     for (const [name, fn] of Object.entries(module) as [string, AnyFunction][]) {
@@ -119,6 +131,8 @@ export function installMethods(): void {
       if (fn.inPlace) define(`${name}_`, fn.inPlace)
     }
   }
+  define('prelu', rectifier.prelu as unknown as AnyFunction)
+  define('hardshrink', rectifier.hardshrink as unknown as AnyFunction)
   define('max', reduce.max as unknown as AnyFunction)
   define('min', reduce.min as unknown as AnyFunction)
   define('var', reduce.variance as unknown as AnyFunction)

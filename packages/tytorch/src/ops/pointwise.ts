@@ -1,128 +1,16 @@
-// Element-wise activation functions with parameters or with a slope worth fusing: one kernel forward, one back.
-import type { ComputeType, DType } from '../base/dtype.ts'
+// Smooth activation functions, element by element.
 import { RuntimeError } from '../base/errors.ts'
 import { wrapDim } from '../base/shape.ts'
-import { constant, type Expr, k, load, scalar } from '../ir/expr.ts'
-import { mapKernel } from '../ir/kernel.ts'
+import { constant, type Expr, k } from '../ir/expr.ts'
 import * as m from '../ir/maths.ts'
-import { type Args, type Domain, op, reduceLike, shapeOf, snapshot } from '../tensor/define.ts'
-import { isGradEnabled } from '../tensor/mode.ts'
-import { changeInPlace, record, requiresGrad } from '../tensor/node.ts'
-import { Prepared, runMap } from '../tensor/run.ts'
-import { empty, emptyLike, type Tensor } from '../tensor/tensor.ts'
-import { abs, add, clampMax, div, exp, gt, le, mul, neg, rsub, sigmoid, sub, tanh } from './elementwise.ts'
-import { erf } from './elementwise.ts'
+import { type Args, op } from '../tensor/define.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { abs, add, clampMax, div, erf, exp, gt, le, mul, neg, rsub, sigmoid, sub, tanh } from './elementwise.ts'
+import { type Formula, type Inplace, type Plain, plainOp, pointwise } from './formula.ts'
 import { chunk } from './view.ts'
 
 const c = (x: Expr, value: number): Expr => constant(value, x.type)
-const { add: plus, sub: minus, mul: times, select } = k
-
-/** A function of one element and of a few numbers. */
-interface Formula {
-  /** PyTorch's name of the node. */
-  readonly node: string
-  readonly value: (x: Expr, ...p: Expr[]) => Expr
-  /** The derivative. */
-  readonly slope: (x: Expr, ...p: Expr[]) => Expr
-  /** The derivative in tensor ops, for higher derivatives; absent where the slope is constant piece by piece. */
-  readonly curve?: (x: Tensor, ...p: number[]) => Tensor
-  /** Takes integers too. */
-  readonly integers?: boolean
-}
-
-interface Pointwise {
-  (x: Tensor, ...p: number[]): Tensor
-  inPlace(x: Tensor, ...p: number[]): Tensor
-}
-
-/** The op of a formula, out of place and in place; numbers go to the kernels as scalars. */
-function pointwise(name: string, f: Formula): Pointwise {
-  const kernels = new Map<string, Prepared>()
-  const kernel = (kind: 'value' | 'slope' | 'gradient', dtype: DType, count: number): Prepared => {
-    const key = `${kind} ${dtype.name}`
-    let made = kernels.get(key)
-    if (!made) {
-      const type: ComputeType = dtype.compute
-      const inputs = kind === 'gradient' ? 2 : 1
-      const numbers = Array.from({ length: count }, (_, i) => scalar(i, type))
-      const x = load(inputs - 1, type)
-      const value = kind === 'value' ? f.value(x, ...numbers) : f.slope(x, ...numbers)
-      const args = [
-        ...Array.from({ length: inputs }, () => ({ dtype, mode: 'read', per: 'element' }) as const),
-        { dtype, mode: 'write', per: 'element' } as const,
-      ]
-      const stored = kind === 'gradient' ? times(load(0, type), value) : value
-      made = new Prepared(mapKernel(name, args, numbers.map(() => type), [{ arg: inputs, value: stored }]))
-      kernels.set(key, made)
-    }
-    return made
-  }
-  const run = (kind: 'value' | 'slope' | 'gradient', inputs: readonly Tensor[], p: readonly number[], into?: Tensor): Tensor => {
-    const x = inputs[inputs.length - 1]
-    const out = into ?? emptyLike(x)
-    const scalars = x.dtype.compute === 'i64' ? p.map((v) => BigInt(Math.trunc(v))) : p
-    runMap(kernel(kind, x.dtype, p.length), x.sizes, [...inputs, out], scalars)
-    return out
-  }
-  const gradient = (g: Tensor, x: Tensor, p: readonly number[]): Tensor => {
-    if (!isGradEnabled()) return run('gradient', [g, x], p)
-    return mul(g, f.curve ? f.curve(x, ...p) : run('slope', [x], p))
-  }
-  const check = (x: Tensor): void => {
-    if (!x.dtype.isFloatingPoint && !f.integers) throw new RuntimeError(`"${name}" not implemented for '${x.dtype.title}'`)
-  }
-  const fn = (x: Tensor, ...p: number[]): Tensor => {
-    check(x)
-    return record(run('value', [x], p), f.node, [x], [x], (g, [input]) => [gradient(g, input, p)])
-  }
-  const inPlace = (x: Tensor, ...p: number[]): Tensor => {
-    check(x)
-    const recorded = isGradEnabled() && requiresGrad(x)
-    const before = recorded ? x.detach().clone() : x
-    const source = recorded ? snapshot(x) : x
-    changeInPlace(x)
-    run('value', [x], p, x)
-    return recorded ? record(x, f.node, [source], [before], (g, [input]) => [gradient(g, input, p)]) : x
-  }
-  return Object.assign(fn, { inPlace })
-}
-
-interface Inplace {
-  readonly inplace?: boolean
-}
-type Plain = (x: Tensor, ...args: Args<[inplace?: boolean], Inplace>) => Tensor
-
-/** An op of no parameters but `inplace`. */
-function plainOp(name: string, f: Formula, python = name.toLowerCase(), domain: Domain = {}): Plain {
-  const run = pointwise(python, f)
-  return op({
-    name,
-    python: `nn.functional.${python}`,
-    signature: 'input, inplace',
-    differentiable: true,
-    domain,
-    forward: (x: Tensor, inplace = false) => (inplace ? run.inPlace(x) : run(x)),
-  })
-}
-
-/** An op of numbers with defaults, then `inplace`. */
-function numberOp<F>(name: string, python: string, parameters: string, defaults: readonly number[], f: Formula): F {
-  const run = pointwise(python, f)
-  return op<(x: Tensor, ...rest: unknown[]) => Tensor>({
-    name,
-    python: `nn.functional.${python}`,
-    signature: `input, ${parameters}, inplace`,
-    differentiable: true,
-    domain: { kinks: true },
-    forward: (x: Tensor, ...given: unknown[]) => {
-      const numbers = defaults.map((d, i) => (given[i] as number | undefined) ?? d)
-      return given[defaults.length] ? run.inPlace(x, ...numbers) : run(x, ...numbers)
-    },
-  }) as F
-}
-
-const kinks: Domain = { kinks: true }
-const piece = (test: Expr, a: Expr, b: Expr): Expr => select(test, a, b)
+const { add: plus, sub: minus, mul: times, select: piece } = k
 
 const ROOT = Math.SQRT1_2
 const PDF = 1 / Math.sqrt(2 * Math.PI)
@@ -131,6 +19,7 @@ const CUBIC = 0.044715
 
 const geluExact = pointwise('gelu', {
   node: 'GeluBackward0',
+  kernel: 'GeluKernelImpl',
   value: (x) => times(x, m.normalCdf(x)),
   slope: (x) => {
     const density = times(m.exp(times(times(x, x), c(x, -0.5))), c(x, PDF))
@@ -141,6 +30,7 @@ const geluExact = pointwise('gelu', {
 const tanhInner = (x: Expr): Expr => times(c(x, TANH_SCALE), k.madd(times(times(x, x), x), c(x, CUBIC), x))
 const geluTanh = pointwise('gelu', {
   node: 'GeluBackward0',
+  kernel: 'GeluKernelImpl',
   value: (x) => times(times(x, c(x, 0.5)), plus(m.tanh(tanhInner(x)), c(x, 1))),
   slope: (x) => {
     const t = m.tanh(tanhInner(x))
@@ -162,8 +52,10 @@ export const gelu: (x: Tensor, options?: { readonly approximate?: 'none' | 'tanh
   python: 'nn.functional.gelu',
   signature: 'input, *, approximate',
   differentiable: true,
+  samples: (t) => [[t(3, 4)], [t(4, 3).t()], [t(3, 4), { approximate: 'tanh' }]],
   forward: (x: Tensor, approximate = 'none') => {
-    if (approximate !== 'none' && approximate !== 'tanh') throw new RuntimeError('approximate argument must be either none or tanh.')
+    if (approximate !== 'none' && approximate !== 'tanh')
+      throw new RuntimeError('approximate argument must be either none or tanh.')
     return approximate === 'none' ? geluExact(x) : geluTanh(x)
   },
 })
@@ -196,88 +88,27 @@ export const mish: Plain = plainOp('mish', {
   },
 })
 
-/** max(x, 0) limited to 6. */
-export const relu6: Plain = plainOp(
-  'relu6',
-  {
-    node: 'HardtanhBackward0',
-    value: (x) => k.min(k.max(x, c(x, 0)), c(x, 6)),
-    slope: (x) => piece(k.and(k.gt(x, c(x, 0)), k.lt(x, c(x, 6))), c(x, 1), c(x, 0)),
-    integers: true,
-  },
-  'relu6',
-  kinks,
-)
-
-const sixth = (x: Expr): Expr => k.min(k.max(plus(x, c(x, 3)), c(x, 0)), c(x, 6))
-const inside = (x: Expr): Expr => k.and(k.gt(x, c(x, -3)), k.lt(x, c(x, 3)))
-
-/** x * relu6(x + 3) / 6. */
-export const hardswish: Plain = plainOp(
-  'hardswish',
-  {
-    node: 'HardswishBackward0',
-    value: (x) => k.div(times(x, sixth(x)), c(x, 6)),
-    slope: (x) =>
-      piece(inside(x), plus(k.div(x, c(x, 3)), c(x, 0.5)), piece(k.ge(x, c(x, 3)), c(x, 1), c(x, 0))),
-    curve: (x) => {
-      const middle = mul(gt(x, -3), x.lt(3)).to(x.dtype)
-      return add(mul(middle, add(div(x, 3), 0.5)), x.ge(3).to(x.dtype))
-    },
-  },
-  'hardswish',
-  kinks,
-)
-
-/** relu6(x + 3) / 6. */
-export const hardsigmoid: Plain = plainOp(
-  'hardsigmoid',
-  {
-    node: 'HardsigmoidBackward0',
-    value: (x) => k.div(sixth(x), c(x, 6)),
-    slope: (x) => piece(inside(x), c(x, 1 / 6), c(x, 0)),
-  },
-  'hardsigmoid',
-  kinks,
-)
-
 /** log(sigmoid(x)). */
 export const logsigmoid: (x: Tensor) => Tensor = plainOp('logsigmoid', {
   node: 'LogSigmoidBackward0',
+  kernel: 'log_sigmoid_cpu',
   value: m.logSigmoid,
   slope: (x) => m.sigmoid(k.neg(x)),
   curve: (x) => sigmoid(neg(x)),
 })
 
-interface Slope extends Inplace {
-  readonly negativeSlope?: number
-}
-/** x, or negativeSlope * x below 0. */
-export const leakyRelu: (x: Tensor, ...args: Args<[negativeSlope?: number, inplace?: boolean], Slope>) => Tensor = numberOp(
-  'leakyRelu',
-  'leaky_relu',
-  'negative_slope',
-  [0.01],
-  {
-    node: 'LeakyReluBackward0',
-    value: (x, slope) => piece(k.gt(x, c(x, 0)), x, times(x, slope)),
-    slope: (x, slope) => piece(k.gt(x, c(x, 0)), c(x, 1), slope),
-  },
-)
-
 /** factor * (exp(x * rate) - 1) below 0, x * above from there. */
 const exponentialUnit = (node: string): Formula => ({
   node,
   value: (x, factor, above, rate) => piece(k.le(x, c(x, 0)), times(m.expm1(times(x, rate)), factor), times(x, above)),
-  slope: (x, factor, above, rate) =>
-    piece(k.le(x, c(x, 0)), times(times(rate, factor), m.exp(times(x, rate))), above),
+  slope: (x, factor, above, rate) => piece(k.le(x, c(x, 0)), times(times(rate, factor), m.exp(times(x, rate))), above),
   curve: (x, factor, above, rate) => {
     const low = le(x, 0).to(x.dtype)
     return add(mul(low, mul(exp(mul(clampMax(x, 0), rate)), rate * factor)), mul(rsub(low, 1), above))
   },
 })
 const eluOf = pointwise('elu', exponentialUnit('EluBackward0'))
-const celuOf = pointwise('celu', exponentialUnit('CeluBackward0'))
+const celuOf = pointwise('elu', exponentialUnit('CeluBackward0'))
 
 interface Alpha extends Inplace {
   readonly alpha?: number
@@ -290,6 +121,7 @@ export const elu: WithAlpha = op({
   python: 'nn.functional.elu',
   signature: 'input, alpha, inplace',
   differentiable: true,
+  samples: (t) => [[t(3, 4)], [t(4, 3).t(), 0.7]],
   forward: (x: Tensor, alpha = 1, inplace = false) => (inplace ? eluOf.inPlace : eluOf)(x, alpha, 1, 1),
 })
 
@@ -299,6 +131,7 @@ export const celu: WithAlpha = op({
   python: 'nn.functional.celu',
   signature: 'input, alpha, inplace',
   differentiable: true,
+  samples: (t) => [[t(3, 4)], [t(4, 3).t(), 0.7]],
   forward: (x: Tensor, alpha = 1, inplace = false) => {
     if (alpha === 0) throw new RuntimeError('ZeroDivisionError: alpha cannot be 0 for CELU')
     return (inplace ? celuOf.inPlace : celuOf)(x, alpha, 1, 1 / alpha)
@@ -332,82 +165,16 @@ const softplusOf = pointwise('softplus', {
   },
 })
 /** log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold. */
-export const softplus: (x: Tensor, ...args: Args<[beta?: number, threshold?: number], { beta?: number; threshold?: number }>) => Tensor = op({
+export const softplus: (
+  x: Tensor,
+  ...args: Args<[beta?: number, threshold?: number], { beta?: number; threshold?: number }>
+) => Tensor = op({
   name: 'softplus',
   python: 'nn.functional.softplus',
   signature: 'input, beta, threshold',
   differentiable: true,
+  samples: (t) => [[t(3, 4)], [t(4, 3).t(), 2, 1.5]],
   forward: (x: Tensor, beta = 1, threshold = 20) => softplusOf(x, beta, threshold),
-})
-
-interface Limits extends Inplace {
-  readonly minVal?: number
-  readonly maxVal?: number
-}
-/** x limited to [minVal, maxVal], -1 to 1 by default. */
-export const hardtanh: (x: Tensor, ...args: Args<[minVal?: number, maxVal?: number, inplace?: boolean], Limits>) => Tensor = numberOp(
-  'hardtanh',
-  'hardtanh',
-  'min_val, max_val',
-  [-1, 1],
-  {
-    node: 'HardtanhBackward0',
-    value: (x, low, high) => k.min(k.max(x, low), high),
-    slope: (x, low, high) => piece(k.and(k.gt(x, low), k.lt(x, high)), c(x, 1), c(x, 0)),
-    integers: true,
-  },
-)
-
-/** x, or `value` where x <= threshold. */
-export const threshold: (x: Tensor, threshold: number, value: number, ...args: Args<[inplace?: boolean], Inplace>) => Tensor = numberOp(
-  'threshold',
-  'threshold',
-  'threshold, value',
-  [0, 0],
-  {
-    node: 'ThresholdBackward0',
-    value: (x, limit, value) => piece(k.le(x, limit), value, x),
-    slope: (x, limit) => piece(k.le(x, limit), c(x, 0), c(x, 1)),
-    integers: true,
-  },
-)
-
-type Shrink = (x: Tensor, ...args: Args<[lambd?: number], { lambd?: number }>) => Tensor
-const hardshrinkOf = pointwise('hardshrink', {
-  node: 'HardshrinkBackward0',
-  value: (x, limit) => piece(k.le(k.abs(x), limit), c(x, 0), x),
-  slope: (x, limit) => piece(k.le(k.abs(x), limit), c(x, 0), c(x, 1)),
-})
-/** x, or 0 where |x| <= lambd. */
-export const hardshrink: Shrink = op({
-  name: 'hardshrink',
-  python: 'nn.functional.hardshrink',
-  signature: 'input, lambd',
-  differentiable: true,
-  domain: kinks,
-  forward: (x: Tensor, lambd = 0.5) => hardshrinkOf(x, lambd),
-})
-
-const softshrinkOf = pointwise('softshrink', {
-  node: 'SoftshrinkBackward0',
-  value: (x, limit) =>
-    piece(k.gt(x, limit), minus(x, limit), piece(k.lt(x, k.neg(limit)), plus(x, limit), times(x, c(x, 0)))),
-  slope: (x, limit) => piece(k.le(k.abs(x), limit), c(x, 0), c(x, 1)),
-})
-/** x moved towards 0 by lambd, and 0 where |x| <= lambd. Throws RuntimeError for a negative lambd. */
-export const softshrink: Shrink = op({
-  name: 'softshrink',
-  python: 'nn.functional.softshrink',
-  signature: 'input, lambd',
-  differentiable: true,
-  domain: kinks,
-  forward: (x: Tensor, lambd = 0.5) => {
-    if (!(lambd >= 0)) {
-      const most = x.dtype.name === 'float64' ? '1.79769e+308' : '3.40282e+38'
-      throw new RuntimeError(`lambda must be in range [0, ${most}] for input dtype ${x.dtype.title}, but found ${lambd}`)
-    }
-    return softshrinkOf(x, lambd)
-  },
 })
 
 /** x / (1 + |x|). */
@@ -434,56 +201,13 @@ export const glu: (x: Tensor, ...args: Args<[dim?: number], { dim?: number }>) =
   python: 'nn.functional.glu',
   signature: 'input, dim',
   differentiable: true,
+  samples: (t) => [[t(3, 4)], [t(4, 3), 0]],
   forward: (x: Tensor, dim = -1) => {
     if (x.ndim === 0) throw new RuntimeError('glu does not support scalars because halving size must be even')
     const d = wrapDim(dim, x.ndim)
-    if (x.sizes[d] % 2 !== 0) throw new RuntimeError(`Halving dimension must be even, but dimension ${d} is size ${x.sizes[d]}`)
+    if (x.sizes[d] % 2 !== 0)
+      throw new RuntimeError(`Halving dimension must be even, but dimension ${d} is size ${x.sizes[d]}`)
     const [value, gate] = chunk(x, 2, d)
     return mul(value, sigmoid(gate))
   },
 })
-
-const preluKernels = new Map<string, Prepared>()
-/** x, or weight * x below 0; the weight has one value, or one for each channel (dimension 1). */
-export const prelu: (x: Tensor, weight: Tensor) => Tensor = op({
-  name: 'prelu',
-  python: 'nn.functional.prelu',
-  signature: 'input, weight',
-  differentiable: true,
-  domain: kinks,
-  forward: (x: Tensor, weight: Tensor) => {
-    if (x.dtype !== weight.dtype) {
-      throw new RuntimeError(`prelu: Type promoting not supported. Got ${x.dtype.title} and ${weight.dtype.title}`)
-    }
-    if (weight.ndim > 1) {
-      throw new RuntimeError(`prelu: Expected \`weight\` to be a scalar or 1D tensor, but got: ndim = ${weight.ndim}`)
-    }
-    const channels = x.ndim > 1 ? x.sizes[1] : 1
-    if (weight.count !== 1 && weight.count !== channels) {
-      throw new RuntimeError(
-        `Mismatch of parameter numbers and input channel size. Found parameter numbers = ${weight.count} and channel size = ${channels}.`,
-      )
-    }
-    const spread = x.ndim > 1 ? weight.reshape([1, weight.count, ...x.sizes.slice(2).map(() => 1)]) : weight.reshape(x.ndim ? [1] : [])
-    return preluOf(x, spread)
-  },
-})
-
-function preluOf(x: Tensor, weight: Tensor): Tensor {
-  const { dtype } = x
-  let kernel = preluKernels.get(dtype.name)
-  if (!kernel) {
-    const [a, w] = [load(0, dtype.compute), load(1, dtype.compute)]
-    const arg = (mode: 'read' | 'write') => ({ dtype, mode, per: 'element' }) as const
-    kernel = new Prepared(mapKernel('prelu', [arg('read'), arg('read'), arg('write')], [], [{ arg: 2, value: piece(k.gt(a, c(a, 0)), a, times(a, w)) }]))
-    preluKernels.set(dtype.name, kernel)
-  }
-  const out = empty(x.sizes, dtype)
-  runMap(kernel, x.sizes, [x, weight, out])
-  const like = shapeOf(weight)
-  return record(out, 'PreluKernelBackward0', [x, weight], [x, weight], (g, [input, slope], needs) => {
-    const below = le(input, 0).to(g.dtype)
-    const slopes = add(mul(below, slope), rsub(below, 1))
-    return [needs[0] ? mul(g, slopes) : null, needs[1] ? reduceLike(mul(g, mul(input, below)), like) : null]
-  })
-}

@@ -1,27 +1,42 @@
-// Random tensors. Draws are PyTorch's bit for bit, from the engine in base/random.ts: a contiguous tensor is drawn in
-// row-major order, any other in the order of its memory, as PyTorch's kernels walk it. All of it runs on the host.
-import { bfloat16, bool, type DType, decode, encode, float16, float32, float64, getDefaultDtype, int64, uint8 } from '../base/dtype.ts'
-import { cauchyFill, exponentialFill, geometricFill, logNormalFill, multinomial as multinomialDraw, poissonFill } from '../base/distributions.ts'
-import { NotImplementedError, RuntimeError } from '../base/errors.ts'
+// Random tensors and in-place draws, with PyTorch's numbers for the same seed (base/random.ts has the engine).
+import {
+  cauchyFill,
+  exponentialFill,
+  geometricFill,
+  logNormalFill,
+  multinomial as multinomialDraw,
+  poissonFill,
+} from '../base/distributions.ts'
+import { type DType, encode, float32, float64, getDefaultDtype, int64, uint8 } from '../base/dtype.ts'
+import { RuntimeError } from '../base/errors.ts'
 import {
   bernoulliFill,
-  bernoulliTensorFill,
-  type DrawArray,
   defaultGenerator,
   type Generator,
-  normalFill,
-  type RandomType,
   randintFill,
   randomFill,
   randperm as randpermDraw,
-  uniformFill,
 } from '../base/random.ts'
 import { broadcastSizes, type Sizes } from '../base/shape.ts'
-import { type Args, copyValues, op, snapshot } from '../tensor/define.ts'
-import { isGradEnabled, noGrad } from '../tensor/mode.ts'
-import { changeInPlace, record, requiresGrad } from '../tensor/node.ts'
-import { alias, empty, Tensor } from '../tensor/tensor.ts'
+import { type Args, copyValues, op } from '../tensor/define.ts'
+import { noGrad } from '../tensor/mode.ts'
+import { record } from '../tensor/node.ts'
+import { empty, Tensor } from '../tensor/tensor.ts'
 import { type CreateOptions, finish, splitSizes } from './create.ts'
+import {
+  C_NAMES,
+  drawBernoulli,
+  drawIntegers,
+  drawNormal,
+  drawUniform,
+  emptyInOrder,
+  fillDraws,
+  randomType,
+  redraw,
+  requireFloat,
+  walked,
+  walkOrder,
+} from './draw.ts'
 
 export { Generator } from '../base/random.ts'
 
@@ -57,155 +72,9 @@ export function getRngState(): Tensor {
 
 /** Puts the default generator into a state from `getRngState`, or from PyTorch's. */
 export function setRngState(state: Tensor): void {
-  if (state.dtype !== uint8) throw new TypeError(`expected a torch.ByteTensor, but got torch.${state.dtype.title}Tensor`)
+  if (state.dtype !== uint8)
+    throw new TypeError(`expected a torch.ByteTensor, but got torch.${state.dtype.title}Tensor`)
   defaultGenerator.setState(new Uint8Array(state.contiguous().raw() as Uint8Array))
-}
-
-const isNarrow = (dtype: DType): boolean => dtype === float16 || dtype === bfloat16
-
-/** Rounds a single to a narrower float. */
-function rounding(dtype: DType): ((x: number) => number) | undefined {
-  if (!isNarrow(dtype)) return undefined
-  return (x) => Number(decode(dtype, encode(dtype, x)))
-}
-
-/** The dimensions in the order in which PyTorch walks them, the fastest first: TensorIterator's `reorder_dimensions`. */
-function walkOrder(sizes: Sizes, strides: readonly Sizes[]): number[] {
-  const order = sizes.map((_, i) => sizes.length - 1 - i)
-  const after = (a: number, b: number): number => {
-    for (const s of strides) {
-      if (s[a] === 0 || s[b] === 0) continue
-      if (s[a] !== s[b]) return s[a] - s[b]
-      if (sizes[a] > sizes[b]) return 1
-    }
-    return 0
-  }
-  for (let i = 1; i < order.length; i++) {
-    let at = i
-    for (let j = i - 1; j >= 0; j--) {
-      const compared = after(order[j], order[at])
-      if (compared < 0) break
-      if (compared > 0) {
-        const moved = order[j]
-        order[j] = order[at]
-        order[at] = moved
-        at = j
-      }
-    }
-  }
-  return order
-}
-
-/** `x` with its dimensions permuted, the last of `order` first. */
-function walked(x: Tensor, order: readonly number[]): Tensor {
-  const dims = [...order].reverse()
-  return alias(
-    x,
-    dims.map((d) => x.sizes[d]),
-    dims.map((d) => x.strides[d]),
-    x.offset,
-  )
-}
-
-/** Uninitialised, like `x` in sizes and in the order of its memory, which decides the order of draws. */
-function emptyInOrder(x: Tensor, dtype: DType): Tensor {
-  const out = empty(x.sizes, dtype)
-  if (x.contiguousLayout) return out
-  const strides = new Array<number>(x.ndim)
-  let step = 1
-  for (const d of walkOrder(x.sizes, [x.strides])) {
-    strides[d] = step
-    step *= Math.max(x.sizes[d], 1)
-  }
-  return alias(out, x.sizes, strides, 0)
-}
-
-/** The array that draws for `dtype` go to; those of narrow floats are rounded afterwards. */
-function drawArray(dtype: DType, n: number): DrawArray {
-  if (dtype === float16 || dtype === bfloat16) return new Float32Array(n)
-  const make: Partial<Record<string, new (n: number) => DrawArray>> = {
-    float32: Float32Array,
-    float64: Float64Array,
-    int64: BigInt64Array,
-    int32: Int32Array,
-    int16: Int16Array,
-    int8: Int8Array,
-  }
-  return new (make[dtype.name] ?? Uint8Array)(n)
-}
-
-/** Fills an array; `contiguous` says whether it stands for a contiguous tensor. */
-type Draw = (out: DrawArray, contiguous: boolean) => void
-
-/** Fills `x` by `draw`, in the order of its memory, without recording or counting the change. */
-function fillDraws(x: Tensor, draw: Draw, order: readonly number[] | null = null): Tensor {
-  if (x.count === 0) {
-    draw(drawArray(x.dtype, 0), true)
-    return x
-  }
-  if (x.contiguousLayout && !isNarrow(x.dtype) && !order) {
-    draw(x.raw() as DrawArray, true)
-    return x
-  }
-  const values = drawArray(x.dtype, x.count)
-  draw(values, x.contiguousLayout)
-  const target = order ? walked(x, order) : x.contiguousLayout ? x : walked(x, walkOrder(x.sizes, [x.strides]))
-  const packed = empty(target.sizes, x.dtype)
-  const raw = packed.raw() as Float32Array
-  if (isNarrow(x.dtype)) for (let i = 0; i < values.length; i++) raw[i] = encode(x.dtype, values[i]) as number
-  else raw.set(values as Float32Array)
-  copyValues(packed, target)
-  return x
-}
-
-function requireFloat(kernel: string, dtype: DType): void {
-  if (!dtype.isFloatingPoint) throw new NotImplementedError(`"${kernel}" not implemented for '${dtype.title}'`)
-}
-
-/** Counts the change of `x` and cuts its history: what is drawn does not depend on what was there. */
-function redraw(x: Tensor, name: string, draw: () => void): Tensor {
-  const recorded = isGradEnabled() && requiresGrad(x)
-  const before = recorded ? snapshot(x) : x
-  changeInPlace(x)
-  draw()
-  return recorded ? record(x, name, [before], [], (g) => [g.newZeros(g.sizes)]) : x
-}
-
-function drawUniform(x: Tensor, g: Generator, from = 0, to = 1): Tensor {
-  requireFloat('check_uniform_bounds', x.dtype)
-  const round = rounding(x.dtype)
-  return fillDraws(x, (out) => uniformFill(g, out as Float32Array, from, to, round))
-}
-
-function drawNormal(x: Tensor, g: Generator, mean = 0, std = 1): Tensor {
-  requireFloat('normal_kernel_cpu', x.dtype)
-  return fillDraws(x, (out, contiguous) => {
-    const floats = out as Float32Array
-    if (contiguous) normalFill(g, floats, mean, std, isNarrow(x.dtype))
-    // PyTorch draws a tensor that is not contiguous one by one, as it draws the smallest.
-    else for (let i = 0; i < floats.length; i += 15) normalFill(g, floats.subarray(i, i + 15), mean, std)
-  })
-}
-
-const C_NAMES: Partial<Record<string, string>> = { bool: 'bool', uint8: 'unsigned char', int8: 'signed char', int16: 'short', int32: 'int', int64: 'long' }
-
-function checkBound(what: string, value: number | bigint, dtype: DType): void {
-  if (dtype.isFloatingPoint) return
-  const bits = 8n * BigInt(dtype.itemsize) - (dtype.isSigned ? 1n : 0n)
-  const most = dtype === bool ? 1n : (1n << bits) - 1n
-  const least = dtype.isSigned ? -most - 1n : 0n
-  const v = BigInt(value)
-  if (v < least || v > most) throw new RuntimeError(`${what} is out of bounds for ${C_NAMES[dtype.name]}`)
-}
-
-const randomType = (dtype: DType): RandomType | undefined =>
-  dtype === bool ? 'bool' : dtype === float16 ? 'float16' : dtype === bfloat16 ? 'bfloat16' : undefined
-
-function drawIntegers(x: Tensor, g: Generator, low: number | bigint, high: number | bigint): Tensor {
-  if (low >= high) throw new RuntimeError(`random_ expects 'from' to be less than 'to', but got from=${low} >= to=${high}`)
-  checkBound('from', low, x.dtype)
-  checkBound('to - 1', BigInt(high) - 1n, x.dtype)
-  return fillDraws(x, (out) => randintFill(g, out, low, high, randomType(x.dtype)))
 }
 
 /** Uniform numbers in [0, 1), of the sizes given one by one or as an array. */
@@ -256,7 +125,10 @@ export const randLike = (x: Tensor, options: RandomCreate = {}): Tensor =>
 export const randnLike = (x: Tensor, options: RandomCreate = {}): Tensor =>
   finish(drawNormal(emptyInOrder(x, options.dtype ?? x.dtype), engine(options)), options)
 /** Integers from `low` (0 if not given) to below `high`, like `x` in sizes and dtype. */
-export function randintLike(x: Tensor, ...given: [high: Bound, options?: RandomCreate] | [low: Bound, high: Bound, options?: RandomCreate]): Tensor {
+export function randintLike(
+  x: Tensor,
+  ...given: [high: Bound, options?: RandomCreate] | [low: Bound, high: Bound, options?: RandomCreate]
+): Tensor {
   const bounds = given.filter((a) => typeof a === 'number' || typeof a === 'bigint')
   const options = (given.find((a) => typeof a === 'object') as RandomCreate | undefined) ?? {}
   const low = bounds.length > 1 ? bounds[0] : 0
@@ -293,26 +165,19 @@ export const bernoulli_: Drawn<[p?: number | Tensor], { p?: number | Tensor }> =
     }),
 })
 
-/** Ones by a tensor of probabilities of `x`'s sizes. */
-function drawBernoulli(x: Tensor, p: Tensor, g: Generator): Tensor {
-  requireFloat('bernoulli_tensor_cpu_p_', p.dtype)
-  const order = walkOrder(x.sizes, [x.strides, p.strides])
-  const chances = walked(p, order)
-  const packed = empty(chances.sizes, p.dtype === float64 ? float64 : float32)
-  copyValues(chances, packed)
-  const list = new (p.dtype === float64 ? Float64Array : Float32Array)(packed.raw() as Float32Array)
-  return fillDraws(x, (out) => bernoulliTensorFill(g, out, list), order)
-}
-
 /** Sets every element to an exponential number of rate `lambd` (1). */
 export const exponential_: Drawn<[lambd?: number], { lambd?: number }> = op({
   name: 'exponential_',
   signature: 'input, lambd, *, generator',
   forward: (x: Tensor, lambd = 1, generator: Generator = defaultGenerator) => {
     if (!x.dtype.isFloatingPoint) {
-      throw new RuntimeError(`Exponential distribution is a continuous probability distribution. dtype must be a floating point but you specified ${x.dtype.title}`)
+      throw new RuntimeError(
+        `Exponential distribution is a continuous probability distribution. dtype must be a floating point but you specified ${x.dtype.title}`,
+      )
     }
-    return redraw(x, 'ExponentialBackward0', () => fillDraws(x, (out) => exponentialFill(generator, out as Float32Array, lambd)))
+    return redraw(x, 'ExponentialBackward0', () =>
+      fillDraws(x, (out) => exponentialFill(generator, out as Float32Array, lambd)),
+    )
   },
 })
 
@@ -330,9 +195,13 @@ export const cauchy_: Drawn<[median?: number, sigma?: number], { median?: number
   signature: 'input, median, sigma, *, generator',
   forward: (x: Tensor, median = 0, sigma = 1, generator: Generator = defaultGenerator) => {
     if (!x.dtype.isFloatingPoint) {
-      throw new RuntimeError(`Cauchy distribution is a continuous probability distribution. dtype must be a floating point but you specified ${C_NAMES[x.dtype.name]}`)
+      throw new RuntimeError(
+        `Cauchy distribution is a continuous probability distribution. dtype must be a floating point but you specified ${C_NAMES[x.dtype.name]}`,
+      )
     }
-    return redraw(x, 'CauchyBackward0', () => fillDraws(x, (out) => cauchyFill(generator, out as Float32Array, median, sigma)))
+    return redraw(x, 'CauchyBackward0', () =>
+      fillDraws(x, (out) => cauchyFill(generator, out as Float32Array, median, sigma)),
+    )
   },
 })
 
@@ -342,7 +211,9 @@ export const logNormal_: Drawn<[mean?: number, std?: number], { mean?: number; s
   signature: 'input, mean, std, *, generator',
   forward: (x: Tensor, mean = 1, std = 2, generator: Generator = defaultGenerator) => {
     requireFloat('log_normal_cpu', x.dtype)
-    return redraw(x, 'LogNormalBackward0', () => fillDraws(x, (out) => logNormalFill(generator, out as Float32Array, mean, std)))
+    return redraw(x, 'LogNormalBackward0', () =>
+      fillDraws(x, (out) => logNormalFill(generator, out as Float32Array, mean, std)),
+    )
   },
 })
 
@@ -364,7 +235,7 @@ export const bernoulli: Drawn<[p?: number], { p?: number }> = op({
   name: 'bernoulli',
   signature: 'input, p, *, generator',
   forward: (x: Tensor, p?: number, generator: Generator = defaultGenerator) => {
-    const out = emptyInOrder(x, x.dtype)
+    const out = empty(x.sizes, x.dtype)
     if (p !== undefined) return fillDraws(out, (draws) => bernoulliFill(generator, draws, p))
     drawBernoulli(out, x.detach(), generator)
     return record(out, 'BernoulliBackward0', [x], [], (g) => [g.newZeros(g.sizes)])
@@ -377,7 +248,7 @@ export const poisson: Drawn<[], object> = op({
   signature: 'input, *, generator',
   forward: (x: Tensor, generator: Generator = defaultGenerator) => {
     requireFloat('poisson_cpu', x.dtype)
-    const out = emptyInOrder(x, x.dtype)
+    const out = empty(x.sizes, x.dtype)
     const order = walkOrder(x.sizes, [out.strides, x.strides])
     const rates = empty(x.sizes.length ? [...order].reverse().map((d) => x.sizes[d]) : [], float64)
     copyValues(walked(x, order), rates)
@@ -400,7 +271,10 @@ export const multinomial: Drawn<[numSamples: number, replacement?: boolean], Mul
       throw new RuntimeError(`multinomial only supports floating-point dtypes for input, got: ${x.dtype.title}`)
     }
     if (x.ndim < 1 || x.ndim > 2) throw new RuntimeError('prob_dist must be 1 or 2 dim')
-    const weights = x.detach().to(x.dtype === float64 ? float64 : float32).contiguous()
+    const weights = x
+      .detach()
+      .to(x.dtype === float64 ? float64 : float32)
+      .contiguous()
     const width = x.sizes[x.ndim - 1]
     const drawn = multinomialDraw(generator, (weights.raw() as Float32Array).slice(), numSamples, replacement, width)
     const out = empty([...x.sizes.slice(0, -1), numSamples], int64)
@@ -417,10 +291,20 @@ interface NormalOptions extends RandomCreate {
  * Normal numbers of mean `mean` and standard deviation `std`, each a number or a tensor (broadcast together); for two
  * numbers `size` says how many.
  */
-export const normal: (mean: number | Tensor, ...args: Args<[std?: number | Tensor, size?: Sizes], NormalOptions & { std?: number | Tensor }>) => Tensor = op({
+export const normal: (
+  mean: number | Tensor,
+  ...args: Args<[std?: number | Tensor, size?: Sizes], NormalOptions & { std?: number | Tensor }>
+) => Tensor = op({
   name: 'normal',
   signature: 'mean, std, size, *, generator, dtype, requires_grad, device',
-  forward: (mean: number | Tensor = 0, std: number | Tensor = 1, size?: Sizes, generator: Generator = defaultGenerator, dtype?: DType, requiresGrad_ = false) => {
+  forward: (
+    mean: number | Tensor = 0,
+    std: number | Tensor = 1,
+    size?: Sizes,
+    generator: Generator = defaultGenerator,
+    dtype?: DType,
+    requiresGrad_ = false,
+  ) => {
     if (!(mean instanceof Tensor) && !(std instanceof Tensor)) {
       if (!size) throw new TypeError('normal(): for a number as mean and as std, give the size')
       const { sizes } = splitSizes('normal', [size])
@@ -429,14 +313,15 @@ export const normal: (mean: number | Tensor, ...args: Args<[std?: number | Tenso
     }
     if (!(std instanceof Tensor)) {
       const model = mean as Tensor
-      const out = emptyInOrder(model, model.dtype)
+      const out = empty(model.sizes, model.dtype)
       drawNormal(out, generator, 0, std)
       noGrad(() => out.add_(model.detach()))
       return record(out, 'NormalBackward1', [model], [], (g) => [g.newZeros(g.sizes)])
     }
-    if (std.count > 0 && std.detach().lt(0).any().item<boolean>()) throw new RuntimeError('normal expects all elements of std >= 0.0')
+    if (std.count > 0 && std.detach().lt(0).any().item<boolean>())
+      throw new RuntimeError('normal expects all elements of std >= 0.0')
     const sizes = mean instanceof Tensor ? broadcastSizes(mean.sizes, std.sizes) : std.sizes
-    const out = mean instanceof Tensor ? empty(sizes, mean.dtype) : emptyInOrder(std, std.dtype)
+    const out = empty(sizes, mean instanceof Tensor ? mean.dtype : std.dtype)
     drawNormal(out, generator)
     noGrad(() => out.mul_(std.detach()).add_(mean instanceof Tensor ? mean.detach() : mean))
     if (!(mean instanceof Tensor)) return record(out, 'NormalBackward2', [std], [], (g) => [g.newZeros(g.sizes)])

@@ -4,10 +4,10 @@ import { IndexError, RuntimeError } from '../base/errors.ts'
 import { numelOf, type Sizes, wrapDim, wrapDims } from '../base/shape.ts'
 import { acc, constant, type Expr, k, load, other, position, result, scalar } from '../ir/expr.ts'
 import type { Kernel } from '../ir/kernel.ts'
-import { type Args, op, shapeOf } from '../tensor/define.ts'
+import { type Args, op, shapeOf, sizesOf } from '../tensor/define.ts'
 import { record } from '../tensor/node.ts'
 import { type Dim, type Fold, reduce, reducedSizes, reduceKernel, simpleFold } from '../tensor/reduce.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { Tensor } from '../tensor/tensor.ts'
 import { abs, div, eq, mul, ne, pow, sub } from './elementwise.ts'
 
 interface ReduceOptions {
@@ -110,15 +110,18 @@ export const mean: Reduction = op({
 })
 
 /** Sums `x` down to `sizes`, which broadcast to its sizes: the gradient of broadcasting. */
-export const sumToSize: (x: Tensor, size: Sizes) => Tensor = op({
+export const sumToSize: (x: Tensor, ...size: [size: Sizes] | number[]) => Tensor = op({
   name: 'sumToSize',
-  signature: 'input, size',
+  signature: 'input, a, b, c, d, e, f, g, h',
   samples: (t) => [
     [t(2, 3, 4), [3, 1]],
+    [t(2, 3), 2, 1],
     [t(3), [3]],
   ],
   differentiable: true,
-  forward: (x: Tensor, size: Sizes) => {
+  forward: (x: Tensor, ...given: unknown[]) => {
+    const size = sizesOf('sumToSize', given)
+    if (size.length === 0) return sum(x)
     const lead = x.ndim - size.length
     const dims = x.sizes.map((_, i) => i).filter((i) => i < lead || (size[i - lead] === 1 && x.sizes[i] !== 1))
     const bad = lead < 0 || size.some((n, i) => n !== x.sizes[i + lead] && n !== 1)
@@ -230,6 +233,7 @@ const extremes = (name: 'amax' | 'amin', pick: Pick): Reduction =>
     samples: (t) => [[t(3, 4)], [t(3, 4), 0], [t(3, 4), -1, true], [t(2, 3, 4), [0, 2]], [t()]],
     differentiable: true,
     forward: (x: Tensor, dim?: Dim, keepdim = false) => {
+      if (x.ndim > 64) throw new RuntimeError('only tensors with up to 64 dims are supported')
       checkNotEmpty(name, x, dim)
       const kernel = kernelFor(name, x.dtype, [x.dtype], [], () => extremeFold(pick, x.dtype))
       const [out] = reduce(x, dim, keepdim, kernel)
@@ -307,6 +311,10 @@ export interface ExtremeMethod {
   (options: { dim: number; keepdim?: boolean }): ValuesIndices
 }
 
+function checkTensor(name: string, x: unknown): void {
+  if (!(x instanceof Tensor)) throw new TypeError(`${name}(): argument 'input' must be Tensor, not ${typeof x}`)
+}
+
 const extremeOf = (name: 'max' | 'min'): Extreme =>
   op<(x: Tensor, dim?: number | Tensor, keepdim?: boolean) => Tensor | ValuesIndices>({
     name,
@@ -315,6 +323,7 @@ const extremeOf = (name: 'max' | 'min'): Extreme =>
     differentiable: true,
     forward: (x: Tensor, dim?: number | Tensor, keepdim = false) => {
       const title = name === 'max' ? 'Max' : 'Min'
+      checkTensor(name, x)
       if (dim === undefined) {
         checkNotEmpty(name, x, null)
         const kernel = kernelFor(name === 'max' ? 'amax' : 'amin', x.dtype, [x.dtype], [], () =>
@@ -536,6 +545,10 @@ interface CloseOptions {
 /** Where |x - other| <= atol + rtol * |other|. */
 export function isclose(x: Tensor, other: Tensor, options: CloseOptions = {}): Tensor {
   const { rtol = 1e-5, atol = 1e-8, equalNan = false } = options
+  checkTensor('isclose', x)
+  if (rtol < 0) throw new RuntimeError(`rtol must be greater than or equal to zero, but got ${rtol}`)
+  if (atol < 0) throw new RuntimeError(`atol must be greater than or equal to zero, but got ${atol}`)
+  if (x.dtype === bool && other.dtype === bool) return eq(x, other)
   const near = sub(x, other).abs().le(other.abs().mul(rtol).add(atol))
   const close = near.logicalAnd(other.isfinite()).logicalOr(eq(x, other))
   return equalNan ? close.logicalOr(x.isnan().logicalAnd(other.isnan())) : close

@@ -1,7 +1,7 @@
 // Running sums, products and extremes along a dimension. A scan is no kernel of the IR, so the host walks each row;
 // sums and products run in double precision, as PyTorch's do.
-import { decode, type DType, encode, float64, int64 } from '../base/dtype.ts'
-import { IndexError } from '../base/errors.ts'
+import { type DType, decode, encode, float64, int64 } from '../base/dtype.ts'
+import { IndexError, RuntimeError } from '../base/errors.ts'
 import { wrapDim } from '../base/shape.ts'
 import { type Args, copyValues, op } from '../tensor/define.ts'
 import { record } from '../tensor/node.ts'
@@ -67,17 +67,25 @@ function running(x: Tensor, dim: number, to: DType, product: boolean): Tensor {
   return out
 }
 
-const resultDtype = (x: Tensor, dtype: DType | null | undefined): DType => dtype ?? (x.dtype.isFloatingPoint ? x.dtype : int64)
+const resultDtype = (x: Tensor, dtype: DType | null | undefined): DType =>
+  dtype ?? (x.dtype.isFloatingPoint ? x.dtype : int64)
 
 /** The running sum along `dim`. Integers and bools sum to int64. */
 export const cumsum: Cumulative = op({
   name: 'cumsum',
   signature: 'input, dim, *, dtype',
+  samples: (t) => [
+    [t(3, 4), 0],
+    [t(3, 4), -1],
+    [t(), 0],
+  ],
   differentiable: true,
   forward: (x: Tensor, dim: number, dtype?: DType | null) => {
     const d = wrapDim(dim, x.ndim)
     const from = x.dtype
-    return record(running(x, d, resultDtype(x, dtype), false), 'CumsumBackward0', [x], [], (g) => [fromTheEnd(g, d).to(from)])
+    return record(running(x, d, resultDtype(x, dtype), false), 'CumsumBackward0', [x], [], (g) => [
+      fromTheEnd(g, d).to(from),
+    ])
   },
 })
 
@@ -90,12 +98,19 @@ function fromTheEnd(g: Tensor, dim: number): Tensor {
 export const cumprod: Cumulative = op({
   name: 'cumprod',
   signature: 'input, dim, *, dtype',
+  samples: (t) => [
+    [t(3, 4), 0],
+    [t(3, 4), -1],
+    [t(), 0],
+  ],
   differentiable: true,
   forward: (x: Tensor, dim: number, dtype?: DType | null) => {
     const d = wrapDim(dim, x.ndim)
     const out = running(x, d, resultDtype(x, dtype), true)
     const from = x.dtype
-    return record(out, 'CumprodBackward0', [x], [x, out], (g, [input, product]) => [cumprodGradient(g, input.to(g.dtype), product, d).to(from)])
+    return record(out, 'CumprodBackward0', [x], [x, out], (g, [input, product]) => [
+      cumprodGradient(g, input.to(g.dtype), product, d).to(from),
+    ])
   },
 })
 
@@ -105,9 +120,19 @@ function cumprodGradient(g: Tensor, x: Tensor, product: Tensor, dim: number): Te
   if (x.count === 0 || !x.detach().eq(0).any().item<boolean>()) return fromTheEnd(g.mul(product), dim).div(x)
   const n = x.sizes[dim]
   const terms = Array.from({ length: n }, (_, i) => {
-    const before = i === 0 ? x.narrow(dim, 0, 1).onesLike() : x.narrow(dim, 0, i).cumprod(dim).narrow(dim, i - 1, 1)
+    const before =
+      i === 0
+        ? x.narrow(dim, 0, 1).onesLike()
+        : x
+            .narrow(dim, 0, i)
+            .cumprod(dim)
+            .narrow(dim, i - 1, 1)
     const after = cat([x.narrow(dim, 0, 1).onesLike(), x.narrow(dim, i + 1, n - i - 1)], dim).cumprod(dim)
-    return g.narrow(dim, i, n - i).mul(before).mul(after).sum(dim, true)
+    return g
+      .narrow(dim, i, n - i)
+      .mul(before)
+      .mul(after)
+      .sum(dim, true)
   })
   return cat(terms, dim)
 }
@@ -118,10 +143,15 @@ const runningExtreme = (name: 'cummax' | 'cummin'): Extreme =>
   op({
     name,
     signature: 'input, dim',
+    samples: (t) => [
+      [t(3, 4), 0],
+      [t(3, 4), -1],
+    ],
     differentiable: true,
     forward: (x: Tensor, dim: number) => {
       const d = wrapDim(dim, x.ndim)
-      if (x.ndim > 0 && x.sizes[d] === 0 && x.count > 0) throw new IndexError(`${name}(): Expected reduction dim ${d} to have non-zero size.`)
+      if (x.ndim > 0 && x.sizes[d] === 0 && x.count > 0)
+        throw new IndexError(`${name}(): Expected reduction dim ${d} to have non-zero size.`)
       const largest = name === 'cummax'
       const source = empty(x.sizes, x.dtype === int64 ? int64 : float64)
       copyValues(x.detach(), source)
@@ -153,6 +183,10 @@ export const cummin: Extreme = runningExtreme('cummin')
 export const logcumsumexp: (x: Tensor, ...args: Args<[dim: number], { dim?: number }>) => Tensor = op({
   name: 'logcumsumexp',
   signature: 'input, dim',
+  samples: (t) => [
+    [t(3, 4), 0],
+    [t(3, 4), -1],
+  ],
   differentiable: true,
   forward: (x: Tensor, dim: number) => {
     const d = wrapDim(dim, x.ndim)
@@ -171,14 +205,11 @@ export const logcumsumexp: (x: Tensor, ...args: Args<[dim: number], { dim?: numb
     })
     copyValues(wide, out)
     return record(out, 'LogcumsumexpBackward0', [x], [x, out], (g, [input, result]) => {
-      // d out[j] / d x[i] = exp(x[i] - out[j]) for j >= i.
-      if (input.ndim === 0) return [g]
-      const n = input.sizes[d]
-      const at = input.movedim(d, -1).unsqueeze(-1)
-      const ratio = at.sub(result.movedim(d, -1).unsqueeze(-2))
-      const live = ratio.detach().onesLike().triu().eq(0)
-      const slope = ratio.maskedFill(live, Number.NEGATIVE_INFINITY).exp()
-      return [n === 0 ? g : slope.mul(g.movedim(d, -1).unsqueeze(-2)).sum(-1).movedim(-1, d)]
+      // The sum over j >= i of g[j] * exp(x[i] - out[j]), in logarithms, for positive and negative g apart.
+      const backwards = (t: Tensor): Tensor => (t.ndim === 0 ? t : t.flip(d).logcumsumexp(d).flip(d))
+      const size = g.abs().log()
+      const part = (of: Tensor): Tensor => backwards(size.where(of, -3e38).sub(result)).add(input).exp()
+      return [part(g.gt(0)).sub(part(g.lt(0)))]
     })
   },
 })
@@ -186,24 +217,78 @@ export const logcumsumexp: (x: Tensor, ...args: Args<[dim: number], { dim?: numb
 interface DiffOptions {
   readonly n?: number
   readonly dim?: number
-  readonly prepend?: Tensor
-  readonly append?: Tensor
+  readonly prepend?: Tensor | null
+  readonly append?: Tensor | null
 }
 /** Differences of neighbours along `dim` (the last), `n` times over. */
-export const diff: (x: Tensor, ...args: Args<[n?: number, dim?: number, prepend?: Tensor, append?: Tensor], DiffOptions>) => Tensor = op({
+export const diff: (
+  x: Tensor,
+  ...args: Args<[n?: number, dim?: number, prepend?: Tensor | null, append?: Tensor | null], DiffOptions>
+) => Tensor = op({
   name: 'diff',
   signature: 'input, n, dim, prepend, append',
+  samples: (t) => [[t(3, 4)], [t(3, 4), 2, 0], [t(2, 3), 1, -1, t(2, 1)]],
   differentiable: true,
-  forward: (x: Tensor, n = 1, dim = -1, prepend?: Tensor, append?: Tensor) => {
+  forward: (x: Tensor, n = 1, dim = -1, prepend?: Tensor | null, append?: Tensor | null) => {
+    if (n < 0) throw new RuntimeError(`order must be non-negative but got ${n}`)
+    if (n === 0) return x
     const d = wrapDim(dim, x.ndim)
-    const ends = [prepend, x, append].filter((t) => t !== undefined)
+    const ends = [prepend, x, append].filter((t) => t !== undefined && t !== null)
     let out = ends.length > 1 ? cat(ends, d) : x
-    for (let i = 0; i < Math.min(n, x.sizes[d] + ends.length); i++) {
+    const times = Math.min(n, out.sizes[d])
+    for (let i = 0; i < times; i++) {
       const size = out.sizes[d]
-      if (size === 0) return out
       const [late, early] = [out.narrow(d, 1, size - 1), out.narrow(d, 0, size - 1)]
       out = x.dtype.name === 'bool' ? late.logicalXor(early) : late.sub(early)
     }
     return out
+  },
+})
+
+interface TrapezoidOptions {
+  readonly x?: Tensor
+  readonly dx?: number
+  readonly dim?: number
+}
+type Trapezoid = (y: Tensor, ...args: Args<[x?: Tensor], TrapezoidOptions>) => Tensor
+
+/** The areas between neighbours of `y`. */
+function areas(y: Tensor, x: Tensor | undefined, dx: number, dim: number): { pieces: Tensor; dim: number } {
+  const d = wrapDim(dim, y.ndim)
+  const n = y.sizes[d]
+  const ends = (t: Tensor, at: number): [Tensor, Tensor] => [
+    t.narrow(at, Math.min(1, n), Math.max(n - 1, 0)),
+    t.narrow(at, 0, Math.max(n - 1, 0)),
+  ]
+  const [late, early] = ends(y, d)
+  const heights = late.add(early)
+  if (!x) return { pieces: heights.mul(dx / 2), dim: d }
+  const [right, left] = x.ndim === 1 ? ends(x, 0) : ends(x, d)
+  const widths = right.sub(left)
+  const shaped = x.ndim === 1 ? widths.view(y.sizes.map((_, i) => (i === d ? -1 : 1))) : widths
+  return { pieces: heights.mul(shaped).div(2), dim: d }
+}
+
+/** The integral of `y` along `dim` (the last) by the trapezoidal rule, at the points `x` or `dx` apart. */
+export const trapezoid: Trapezoid = op({
+  name: 'trapezoid',
+  signature: 'y, x, *, dx, dim',
+  samples: (t) => [[t(3, 4)], [t(3, 4), t(4)], [t(3, 4), { dx: 2, dim: 0 }]],
+  differentiable: true,
+  forward: (y: Tensor, x?: Tensor, dx = 1, dim = -1) => {
+    const found = areas(y, x, dx, dim)
+    return found.pieces.sum(found.dim)
+  },
+})
+
+/** The running integral of `y` along `dim` (the last) by the trapezoidal rule, at the points `x` or `dx` apart. */
+export const cumulativeTrapezoid: Trapezoid = op({
+  name: 'cumulativeTrapezoid',
+  signature: 'y, x, *, dx, dim',
+  samples: (t) => [[t(3, 4)], [t(3, 4), t(4)], [t(3, 4), { dx: 2, dim: 0 }]],
+  differentiable: true,
+  forward: (y: Tensor, x?: Tensor, dx = 1, dim = -1) => {
+    const found = areas(y, x, dx, dim)
+    return found.pieces.cumsum(found.dim)
   },
 })

@@ -1,171 +1,13 @@
-// Writing elements by position. Kernels can't store where they like, so one host routine (`put`) does the writing for
-// scatter, indexAdd, indexCopy, indexFill and indexPut; elements are written in row-major order of the source.
-import { type DType, decode, encode, int32, int64 } from '../base/dtype.ts'
+// scatter and its kin, and the ops that write whole slices: indexAdd, indexCopy, indexFill. The writing is put.ts's.
+import { type DType, int64 } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
-import { contiguousStrides, sameSizes, type Sizes, wrapDim } from '../base/shape.ts'
-import { memory } from '../backend/memory.ts'
-import { type Args, copyValues, type Num, op, overlaps, snapshot } from '../tensor/define.ts'
-import { changeInPlace, record } from '../tensor/node.ts'
-import { alias, emptyLike, Tensor } from '../tensor/tensor.ts'
-import { filled } from './create.ts'
-import { checkAlong, checkSlices, type Plan, planAlong, planSlices } from './gather.ts'
-
-/** What happens to an element that is written. */
-export type Put = 'set' | 'add' | 'mul' | 'max' | 'min'
-
-/** What an op that writes changes: `x` itself, counted as a change, or a copy; `before` is the input to record. */
-export function written(x: Tensor, inPlace: boolean): { out: Tensor; before: Tensor } {
-  if (inPlace) {
-    const before = snapshot(x)
-    changeInPlace(x)
-    return { out: x, before }
-  }
-  const out = emptyLike(x)
-  copyValues(x, out)
-  return { out, before: x }
-}
-
-// Host routine.
-/** Writes `source` (of the plan's sizes, or broadcast to them) into `target` at the positions of the plan. */
-export function put(target: Tensor, plan: Plan, source: Tensor, how: Put): Tensor {
-  const sizes = plan.sizes.length ? plan.sizes : [1]
-  if (sizes.includes(0)) return target
-  const from = source.dtype === target.dtype ? (overlaps(target, source) ? source.clone() : source) : source.to(target.dtype)
-  const base = positionsOf(plan.index)
-  const last = sizes.length - 1
-  const lead = sizes.length - from.sizes.length
-  const sourceStrides = sizes.map((n, i) => (i < lead || (from.sizes[i - lead] === 1 && n !== 1) ? 0 : from.strides[i - lead]))
-  const strides = [plan.strides.length ? plan.strides : [0], base.strides.length ? base.strides : [0], sourceStrides]
-  const at = new Int32Array(memory.views.buffer as ArrayBuffer, base.pointer, base.count)
-  const { dtype } = target
-  const row: Row = {
-    n: sizes[last],
-    unit: plan.unit,
-    size: plan.size,
-    at,
-    steps: [strides[0][last], strides[1][last], strides[2][last]],
-    target: target.pointer / dtype.itemsize,
-    index: 0,
-    source: from.pointer / dtype.itemsize,
-  }
-  const write = writerOf(dtype, how)
-  const walk = (dim: number): void => {
-    if (dim === last) {
-      write(row)
-      return
-    }
-    for (let i = 0; i < sizes[dim]; i++) {
-      walk(dim + 1)
-      row.target += strides[0][dim]
-      row.index += strides[1][dim]
-      row.source += strides[2][dim]
-    }
-    row.target -= strides[0][dim] * sizes[dim]
-    row.index -= strides[1][dim] * sizes[dim]
-    row.source -= strides[2][dim] * sizes[dim]
-  }
-  walk(0)
-  return target
-}
-
-/** The index as int32, each of its own elements once. */
-function positionsOf(index: Tensor): { pointer: number; count: number; strides: Sizes } {
-  const own = index.sizes.map((n, i) => (index.strides[i] === 0 ? 1 : n))
-  const distinct = alias(index, own, index.strides, index.offset)
-  const flat = distinct.dtype === int32 && distinct.contiguousLayout ? distinct : distinct.detach().to(int32).contiguous()
-  const packed = contiguousStrides(own)
-  return { pointer: flat.pointer, count: flat.count, strides: packed.map((s, i) => (own[i] === index.sizes[i] ? s : 0)) }
-}
-
-/** One row of the walk: where target, index and source stand, in elements, and their steps. */
-interface Row {
-  readonly n: number
-  readonly unit: number
-  readonly size: number
-  readonly at: Int32Array
-  readonly steps: readonly [number, number, number]
-  target: number
-  index: number
-  source: number
-}
-
-type Writer = (row: Row) => void
-
-/** Calls `each` with the target's and the source's position of every element of the row. */
-function forRow(row: Row, each: (t: number, s: number) => void): void {
-  const { n, at, unit, size, steps } = row
-  for (let i = 0; i < n; i++) {
-    const p = at[row.index + i * steps[1]]
-    each(row.target + i * steps[0] + (p < 0 ? p + size : p) * unit, row.source + i * steps[2])
-  }
-}
-
-type Combine = (a: number, b: number) => number
-const COMBINE: Record<Exclude<Put, 'set'>, Combine> = {
-  add: (a, b) => a + b,
-  mul: (a, b) => a * b,
-  max: Math.max,
-  min: Math.min,
-}
-const COMBINE_LONG: Record<Exclude<Put, 'set'>, (a: bigint, b: bigint) => bigint> = {
-  add: (a, b) => a + b,
-  mul: (a, b) => a * b,
-  max: (a, b) => (a > b ? a : b),
-  min: (a, b) => (a < b ? a : b),
-}
-
-function writerOf(dtype: DType, how: Put): Writer {
-  const { views } = memory
-  if (how === 'set') return mover(dtype.itemsize)
-  if (how === 'add' && dtype.name === 'float32') return adder(views.f32)
-  if (how === 'add' && dtype.name === 'float64') return adder(views.f64)
-  if (dtype === int64) {
-    const long = views.i64
-    const combine = COMBINE_LONG[how]
-    return (row) =>
-      forRow(row, (t, s) => {
-        long[t] = combine(long[t], long[s])
-      })
-  }
-  const raw = { float32: views.f32, float64: views.f64, int32: views.i32, int16: views.i16, int8: views.i8, uint8: views.u8, bool: views.u8, float16: views.u16, bfloat16: views.u16, int64: views.u8 }[dtype.name]
-  const combine = COMBINE[how]
-  return (row) =>
-    forRow(row, (t, s) => {
-      raw[t] = Number(encode(dtype, combine(Number(decode(dtype, raw[t])), Number(decode(dtype, raw[s])))))
-    })
-}
-
-function adder(data: Float32Array | Float64Array): Writer {
-  return (row) => {
-    const { n, at, unit, size } = row
-    const [targetStep, indexStep, sourceStep] = row.steps
-    for (let i = 0; i < n; i++) {
-      const p = at[row.index + i * indexStep]
-      data[row.target + i * targetStep + (p < 0 ? p + size : p) * unit] += data[row.source + i * sourceStep]
-    }
-  }
-}
-
-/** Moves elements as bits. */
-function mover(itemsize: number): Writer {
-  const { views } = memory
-  if (itemsize === 8) {
-    const words = views.i32
-    return (row) =>
-      forRow(row, (t, s) => {
-        words[2 * t] = words[2 * s]
-        words[2 * t + 1] = words[2 * s + 1]
-      })
-  }
-  const data = itemsize === 4 ? views.i32 : itemsize === 2 ? views.u16 : views.u8
-  return (row) =>
-    forRow(row, (t, s) => {
-      data[t] = data[s]
-    })
-}
-
-/** A number as a 0-d tensor of `dtype`. */
-export const scalarTensor = (value: Num, dtype: DType): Tensor => filled([], value, dtype)
+import { type Sizes, sameSizes, wrapDim } from '../base/shape.ts'
+import { type Args, copyValues, type Num, op } from '../tensor/define.ts'
+import { record } from '../tensor/node.ts'
+import { alias, Tensor } from '../tensor/tensor.ts'
+import { tensor } from './create.ts'
+import { checkAlong, checkSlices, planAlong, planSlices } from './gather.ts'
+import { type Put, put, scalarTensor, written } from './put.ts'
 
 interface ScatterOptions {
   readonly dim?: number
@@ -178,7 +20,14 @@ type Scatter = (x: Tensor, ...args: Args<[dim: number, index: Tensor, src: Tenso
 
 const scattering =
   (inPlace: boolean) =>
-  (x: Tensor, dim: number, index: Tensor, given: Tensor | Num | undefined, reduce?: 'add' | 'multiply', named?: Num): Tensor => {
+  (
+    x: Tensor,
+    dim: number,
+    index: Tensor,
+    given: Tensor | Num | undefined,
+    reduce?: 'add' | 'multiply',
+    named?: Num,
+  ): Tensor => {
     const d = wrapDim(dim, x.ndim)
     const src = given ?? named
     if (src === undefined) throw new TypeError("scatter(): missing argument 'src' or 'value'")
@@ -189,10 +38,13 @@ const scattering =
     if (values.dtype !== x.dtype) throw new RuntimeError('scatter(): Expected self.dtype to be equal to src.dtype')
     checkAlong('scatter', x, d, index, src instanceof Tensor ? src : undefined)
     const { out, before } = written(x, inPlace)
-    if (index.count > 0) put(out, planAlong(x, d, index), cornerOf(values, index), reduce === 'add' ? 'add' : reduce ? 'mul' : 'set')
+    if (index.count > 0)
+      put(out, planAlong(out, d, index), cornerOf(values, index), reduce === 'add' ? 'add' : reduce ? 'mul' : 'set')
     if (reduce) {
       return record(out, 'NotImplemented', src instanceof Tensor ? [before, src] : [before], [], () => {
-        throw new RuntimeError("derivative for aten::scatter.reduce is not implemented; use scatterAdd or scatterReduce")
+        throw new RuntimeError(
+          'derivative for aten::scatter.reduce is not implemented; use scatterAdd or scatterReduce',
+        )
       })
     }
     const back = (g: Tensor, at: Tensor): Tensor => scatter(g, d, at, 0)
@@ -226,6 +78,19 @@ function intoCorner(g: Tensor, sizes: Sizes): Tensor {
 export const scatter: Scatter = op({
   name: 'scatter',
   signature: 'input, dim, index, src, *, reduce, value',
+  samples: (t) => [
+    [
+      t(3, 4),
+      1,
+      tensor([
+        [0, 1],
+        [3, 2],
+        [2, 1],
+      ]),
+      t(3, 3),
+    ],
+    [t(3, 4), 0, tensor([[0, 1, 2, 1]]), 0.5],
+  ],
   differentiable: true,
   forward: scattering(false),
   inPlace: scattering(true),
@@ -238,7 +103,7 @@ const scatterAdding =
     if (src.dtype !== x.dtype) throw new RuntimeError('scatter(): Expected self.dtype to be equal to src.dtype')
     checkAlong('scatter', x, d, index, src)
     const { out, before } = written(x, inPlace)
-    if (index.count > 0) put(out, planAlong(x, d, index), cornerOf(src, index), 'add')
+    if (index.count > 0) put(out, planAlong(out, d, index), cornerOf(src, index), 'add')
     const { sizes } = src
     return record(out, 'ScatterAddBackward0', [before, src], [index], (g, [at], needs) => [
       g,
@@ -246,9 +111,24 @@ const scatterAdding =
     ])
   }
 /** `x` with `src` added along `dim` at the positions of `index`; elements that meet are added in order. */
-export const scatterAdd: (x: Tensor, ...args: Args<[dim: number, index: Tensor, src: Tensor], { dim?: number; index?: Tensor; src?: Tensor }>) => Tensor = op({
+export const scatterAdd: (
+  x: Tensor,
+  ...args: Args<[dim: number, index: Tensor, src: Tensor], { dim?: number; index?: Tensor; src?: Tensor }>
+) => Tensor = op({
   name: 'scatterAdd',
   signature: 'input, dim, index, src',
+  samples: (t) => [
+    [
+      t(3, 4),
+      1,
+      tensor([
+        [0, 0],
+        [3, 1],
+        [2, 2],
+      ]),
+      t(3, 3),
+    ],
+  ],
   differentiable: true,
   forward: scatterAdding(false),
   inPlace: scatterAdding(true),
@@ -281,12 +161,13 @@ const scatterReducing =
   (inPlace: boolean) =>
   (x: Tensor, dim: number, index: Tensor, src: Tensor, reduce: Reduce, includeSelf = true): Tensor => {
     const d = wrapDim(dim, x.ndim)
-    if (!(reduce in HOW)) throw new RuntimeError(`reduce argument must be either sum, prod, mean, amax or amin, got ${reduce}`)
+    if (!(reduce in HOW))
+      throw new RuntimeError(`reduce argument must be either sum, prod, mean, amax or amin, got ${reduce}`)
     if (src.dtype !== x.dtype) throw new RuntimeError('scatter(): Expected self.dtype to be equal to src.dtype')
     checkAlong('scatter', x, d, index, src)
-    const old = reduce === 'sum' ? null : x.detach().clone()
+    const old = reduce === 'sum' ? null : inPlace ? x.clone() : x
     const { out, before } = written(x, inPlace)
-    const plan = planAlong(x, d, index)
+    const plan = planAlong(out, d, index)
     const part = cornerOf(src, index)
     if (index.count > 0) {
       if (!includeSelf) put(out, plan, scalarTensor(neutral(x.dtype, reduce), x.dtype), 'set')
@@ -302,21 +183,28 @@ const scatterReducing =
       const [, from, values, result] = s
       if (reduce === 'mean') {
         const shared = g.div(countAt(g, d, at, includeSelf))
-        return [includeSelf ? shared : scatter(shared, d, at, 0), needs[1] ? intoCorner(shared.gather(d, at), sizes) : null]
+        return [
+          includeSelf ? shared : scatter(shared, d, at, 0),
+          needs[1] ? intoCorner(shared.gather(d, at), sizes) : null,
+        ]
       }
       const corner = narrowed(values, at)
       const picked = result.gather(d, at)
       if (reduce === 'prod') {
-        if (from.eq(0).any().item<boolean>() || corner.eq(0).any().item<boolean>()) {
-          throw new RuntimeError('scatterReduce(): the gradient of prod with zeros among the factors is not implemented')
-        }
-        const whole = g.mul(result)
-        const one = whole.div(from)
-        return [includeSelf ? one : scatter(one, d, at, 0), intoCorner(whole.gather(d, at).div(corner), sizes)]
+        const fold = (self: Tensor, of: Tensor): Tensor => self.scatterReduce(d, at, of, 'prod', { includeSelf })
+        // Zeros are left out of the product by which their own gradient is multiplied.
+        const nonzero = from.maskedFill(from.eq(0), 1)
+        const own = g.mul(fold(nonzero, corner)).div(nonzero)
+        const zero = corner.eq(0)
+        const zeros = from.zerosLike().scatterAdd(d, at, zero.to(g.dtype)).gather(d, at)
+        const single = zero.logicalAnd(zeros.eq(1))
+        const without = g.mul(fold(from, corner.maskedFill(single, 1))).gather(d, at)
+        const others = g.mul(result).gather(d, at).div(corner.maskedFill(zero, 1))
+        return [includeSelf ? own : scatter(own, d, at, 0), intoCorner(without.where(single, others), sizes)]
       }
       const selfHit = includeSelf ? from.eq(result).to(g.dtype) : scatter(from.eq(result).to(g.dtype), d, at, 0)
       const hit = corner.eq(picked).to(g.dtype)
-      const shares = g.div(selfHit.scatterAdd(d, at, hit).maskedFill(selfHit.eq(0).logicalAnd(countAt(g, d, at, false).eq(0)), 1))
+      const shares = g.div(selfHit.scatterAdd(d, at, hit))
       return [shares.mul(selfHit), intoCorner(shares.gather(d, at).mul(hit), sizes)]
     })
   }
@@ -342,9 +230,49 @@ function narrowed(src: Tensor, index: Tensor): Tensor {
 }
 
 /** `x` with `src` folded in along `dim` at the positions of `index`, by sum, prod, mean, amax or amin. */
-export const scatterReduce: (x: Tensor, ...args: Args<[dim: number, index: Tensor, src: Tensor, reduce: Reduce], ReduceOptions>) => Tensor = op({
+export const scatterReduce: (
+  x: Tensor,
+  ...args: Args<[dim: number, index: Tensor, src: Tensor, reduce: Reduce], ReduceOptions>
+) => Tensor = op({
   name: 'scatterReduce',
   signature: 'input, dim, index, src, reduce, *, include_self',
+  samples: (t) => [
+    ...(['sum', 'prod', 'mean', 'amax', 'amin'] as const).map((reduce) => [
+      t(3, 4),
+      1,
+      tensor([
+        [0, 0],
+        [3, 1],
+        [2, 2],
+      ]),
+      t(3, 3),
+      reduce,
+    ]),
+    [
+      t(3, 4),
+      1,
+      tensor([
+        [0, 0],
+        [3, 1],
+        [2, 2],
+      ]),
+      t(3, 2),
+      'mean',
+      { includeSelf: false },
+    ],
+    [
+      t(3, 4),
+      1,
+      tensor([
+        [0, 0],
+        [3, 1],
+        [2, 2],
+      ]),
+      t(3, 2),
+      'amax',
+      { includeSelf: false },
+    ],
+  ],
   differentiable: true,
   forward: scatterReducing(false),
   inPlace: scatterReducing(true),
@@ -354,11 +282,15 @@ export const scatterReduce: (x: Tensor, ...args: Args<[dim: number, index: Tenso
 function checkSource(name: string, x: Tensor, dim: number, index: Tensor, source: Tensor): void {
   checkSlices(name, x, dim, index)
   if (source.dtype !== x.dtype) {
-    throw new RuntimeError(`${name}(): self (${x.dtype.title}) and source (${source.dtype.title}) must have the same scalar type`)
+    throw new RuntimeError(
+      `${name}(): self (${x.dtype.title}) and source (${source.dtype.title}) must have the same scalar type`,
+    )
   }
   const n = source.ndim === 0 ? 1 : source.sizes[dim]
   if (index.count !== n) {
-    throw new RuntimeError(`${name}_(): Number of indices (${index.count}) should be equal to source.size(dim): (${n}), for dim: ${dim}`)
+    throw new RuntimeError(
+      `${name}_(): Number of indices (${index.count}) should be equal to source.size(dim): (${n}), for dim: ${dim}`,
+    )
   }
   const other = (t: Tensor): number[] => t.sizes.filter((_, i) => i !== dim)
   if (source.ndim > 0 && x.ndim > 0 && !sameSizes(other(source), other(x))) {
@@ -382,7 +314,7 @@ const indexAdding =
     const d = wrapDim(dim, x.ndim)
     checkSource('index_add', x, d, index, source)
     const { out, before } = written(x, inPlace)
-    put(out, planSlices(x, d, index), alpha === 1 ? source : source.detach().mul(alpha), 'add')
+    put(out, planSlices(out, d, index), alpha === 1 ? source : source.detach().mul(alpha), 'add')
     const { sizes } = source
     return record(out, 'IndexAddBackward0', [before, source], [index], (g, [at], needs) => [
       g,
@@ -395,6 +327,10 @@ const scaled = (g: Tensor, alpha: Num): Tensor => (alpha === 1 ? g : g.mul(alpha
 export const indexAdd: WithSource = op({
   name: 'indexAdd',
   signature: 'input, dim, index, source, *, alpha',
+  samples: (t) => [
+    [t(3, 4), 0, tensor([2, 2]), t(2, 4)],
+    [t(3, 4), 1, tensor([0]), t(3, 1), { alpha: 2 }],
+  ],
   differentiable: true,
   forward: indexAdding(false),
   inPlace: indexAdding(true),
@@ -406,7 +342,7 @@ const indexCopying =
     const d = wrapDim(dim, x.ndim)
     checkSource('index_copy', x, d, index, source)
     const { out, before } = written(x, inPlace)
-    put(out, planSlices(x, d, index), source, 'set')
+    put(out, planSlices(out, d, index), source, 'set')
     const { sizes } = source
     return record(out, 'IndexCopyBackward0', [before, source], [index], (g, [at], needs) => [
       needs[0] ? indexFill(g, d, at, 0) : null,
@@ -417,6 +353,7 @@ const indexCopying =
 export const indexCopy: WithSource = op({
   name: 'indexCopy',
   signature: 'input, dim, index, source',
+  samples: (t) => [[t(3, 4), 0, tensor([2, 0]), t(2, 4)]],
   differentiable: true,
   forward: indexCopying(false),
   inPlace: indexCopying(true),
@@ -428,17 +365,33 @@ const indexFilling =
     const d = wrapDim(dim, x.ndim)
     checkSlices('index_fill_', x, d, index)
     if (value instanceof Tensor && value.ndim > 0) {
-      throw new RuntimeError(`index_fill_ only supports a 0-dimensional value tensor, but got tensor with ${value.ndim} dimension(s).`)
+      throw new RuntimeError(
+        `index_fill_ only supports a 0-dimensional value tensor, but got tensor with ${value.ndim} dimension(s).`,
+      )
     }
     const { out, before } = written(x, inPlace)
-    put(out, planSlices(x, d, index), value instanceof Tensor ? value.detach() : scalarTensor(value, x.dtype), 'set')
-    if (!(value instanceof Tensor)) return record(out, 'IndexFillBackward0', [before], [index], (g, [at]) => [indexFill(g, d, at, 0)])
-    return record(out, 'IndexFillBackward1', [before, value], [index], (g, [at]) => [indexFill(g, d, at, 0), g.indexSelect(d, at).sum()])
+    put(out, planSlices(out, d, index), value instanceof Tensor ? value.detach() : scalarTensor(value, x.dtype), 'set')
+    if (!(value instanceof Tensor))
+      return record(out, 'IndexFillBackward0', [before], [index], (g, [at]) => [indexFill(g, d, at, 0)])
+    return record(out, 'IndexFillBackward1', [before, value], [index], (g, [at]) => [
+      indexFill(g, d, at, 0),
+      g.indexSelect(d, at).sum(),
+    ])
   }
 /** `x` with `value` everywhere in those slices of `dim` that `index` names. */
-export const indexFill: (x: Tensor, ...args: Args<[dim: number, index: Tensor, value: Num | Tensor], { dim?: number; index?: Tensor; value?: Num | Tensor }>) => Tensor = op({
+export const indexFill: (
+  x: Tensor,
+  ...args: Args<
+    [dim: number, index: Tensor, value: Num | Tensor],
+    { dim?: number; index?: Tensor; value?: Num | Tensor }
+  >
+) => Tensor = op({
   name: 'indexFill',
   signature: 'input, dim, index, value',
+  samples: (t) => [
+    [t(3, 4), 0, tensor([2, 0]), 0.5],
+    [t(3, 4), 1, tensor([1]), t()],
+  ],
   differentiable: true,
   forward: indexFilling(false),
   inPlace: indexFilling(true),

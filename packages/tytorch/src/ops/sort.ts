@@ -8,7 +8,6 @@ import { record } from '../tensor/node.ts'
 import { alias, empty, Tensor } from '../tensor/tensor.ts'
 import { filled } from './create.ts'
 import { pick, planAlong } from './gather.ts'
-import { stack } from './join.ts'
 import { isNanKey, type Keys, keysOf, orderOf, positionsTensor, rowsOf, sameKey } from './order.ts'
 import { pickedGradient, type ValuesIndices, valuesIndices } from './reduce.ts'
 
@@ -32,7 +31,9 @@ function indicesOf(x: Tensor, dim: number, positions: ArrayLike<number>, k: numb
 function picked(x: Tensor, dim: number, indices: Tensor, name: string): Tensor {
   const values = pick(x, planAlong(x, dim, indices), empty(indices.sizes, x.dtype))
   const { sizes } = x
-  return record(values, name, [x], [indices], (g, [at]) => [sizes.length === 0 ? g : pickedGradient(g, sizes, at, dim, true)])
+  return record(values, name, [x], [indices], (g, [at]) => [
+    sizes.length === 0 ? g : pickedGradient(g, sizes, at, dim, true),
+  ])
 }
 
 function keysAlong(x: Tensor, dim: number, descending = false): Keys {
@@ -49,6 +50,7 @@ interface SortOptions {
 export const sort: (x: Tensor, ...args: Args<[dim?: number, descending?: boolean], SortOptions>) => ValuesIndices = op({
   name: 'sort',
   signature: 'input, dim, descending, stable',
+  samples: (t) => [[t(3, 4)], [t(3, 4), 0, true], [t()]],
   differentiable: true,
   forward: (x: Tensor, dim = -1, descending = false) => {
     const d = wrapDim(dim, x.ndim)
@@ -63,6 +65,7 @@ export const sort: (x: Tensor, ...args: Args<[dim?: number, descending?: boolean
 export const argsort: (x: Tensor, ...args: Args<[dim?: number, descending?: boolean], SortOptions>) => Tensor = op({
   name: 'argsort',
   signature: 'input, dim, descending, stable',
+  samples: (t) => [[t(3, 4)], [t(3, 4), 0, true]],
   forward: (x: Tensor, dim = -1, descending = false) => sort(x.detach(), dim, descending).indices,
 })
 
@@ -76,9 +79,16 @@ interface TopkOptions {
   readonly sorted?: boolean
 }
 /** The `k` largest (or smallest) elements along `dim` (the last), in order, and their positions. */
-export const topk: (x: Tensor, ...args: Args<[k: number, dim?: number, largest?: boolean, sorted?: boolean], TopkOptions>) => ValuesIndices = op({
+export const topk: (
+  x: Tensor,
+  ...args: Args<[k: number, dim?: number, largest?: boolean, sorted?: boolean], TopkOptions>
+) => ValuesIndices = op({
   name: 'topk',
   signature: 'input, k, dim, largest, sorted',
+  samples: (t) => [
+    [t(3, 4), 2],
+    [t(3, 4), 2, 0, false],
+  ],
   differentiable: true,
   forward: (x: Tensor, k: number, dim = -1, largest = true) => {
     const d = wrapDim(dim, x.ndim)
@@ -93,7 +103,13 @@ export const topk: (x: Tensor, ...args: Args<[k: number, dim?: number, largest?:
 })
 
 /** One position a row, chosen from the row's order, as values and indices. */
-function choose(x: Tensor, dim: number, keepdim: boolean, name: string, choice: (keys: Keys, order: Uint32Array, start: number, width: number) => number): ValuesIndices {
+function choose(
+  x: Tensor,
+  dim: number,
+  keepdim: boolean,
+  name: string,
+  choice: (keys: Keys, order: Uint32Array, start: number, width: number) => number,
+): ValuesIndices {
   const { width, rows } = layout(x, dim)
   const keys = keysAlong(x, dim)
   const order = orderOf(keys, width)
@@ -102,7 +118,15 @@ function choose(x: Tensor, dim: number, keepdim: boolean, name: string, choice: 
   const kept = indicesOf(x, dim, positions, 1)
   const values = pick(x, planAlong(x, dim, kept), empty(kept.sizes, x.dtype))
   const drop = x.ndim > 0 && !keepdim
-  const shape = (t: Tensor): Tensor => (drop ? alias(t, t.sizes.filter((_, i) => i !== dim), t.strides.filter((_, i) => i !== dim), 0) : t)
+  const shape = (t: Tensor): Tensor =>
+    drop
+      ? alias(
+          t,
+          t.sizes.filter((_, i) => i !== dim),
+          t.strides.filter((_, i) => i !== dim),
+          0,
+        )
+      : t
   const { sizes } = x
   const out = shape(values)
   const indices = shape(kept)
@@ -110,12 +134,22 @@ function choose(x: Tensor, dim: number, keepdim: boolean, name: string, choice: 
   return valuesIndices(out, indices)
 }
 
-type ByRow = (x: Tensor, ...args: Args<[dim?: number, keepdim?: boolean], { dim?: number; keepdim?: boolean }>) => ValuesIndices
+type ByRow = (
+  x: Tensor,
+  ...args: Args<[dim?: number, keepdim?: boolean], { dim?: number; keepdim?: boolean }>
+) => ValuesIndices
 
 /** The `k`-th smallest element (from 1) along `dim` (the last), and its position. */
-export const kthvalue: (x: Tensor, ...args: Args<[k: number, dim?: number, keepdim?: boolean], { k?: number; dim?: number; keepdim?: boolean }>) => ValuesIndices = op({
+export const kthvalue: (
+  x: Tensor,
+  ...args: Args<[k: number, dim?: number, keepdim?: boolean], { k?: number; dim?: number; keepdim?: boolean }>
+) => ValuesIndices = op({
   name: 'kthvalue',
   signature: 'input, k, dim, keepdim',
+  samples: (t) => [
+    [t(3, 4), 2],
+    [t(3, 4), 1, 0, true],
+  ],
   differentiable: true,
   forward: (x: Tensor, k: number, dim = -1, keepdim = false) => {
     const d = wrapDim(dim, x.ndim)
@@ -140,19 +174,22 @@ export interface MedianMethod {
 const medianOf = (name: 'median' | 'nanmedian'): Median => {
   const skips = name === 'nanmedian'
   const title = skips ? 'Nanmedian' : 'Median'
-  const choice = (x: Tensor) => (keys: Keys, order: Uint32Array, start: number, width: number): number => {
-    let n = width
-    if (x.dtype.isFloatingPoint) {
-      let first = width
-      while (first > 0 && isNanKey(keys, start + order[start + first - 1])) first--
-      if (first < width && !skips) return order[start + first]
-      if (first > 0) n = first
+  const choice =
+    (x: Tensor) =>
+    (keys: Keys, order: Uint32Array, start: number, width: number): number => {
+      let n = width
+      if (x.dtype.isFloatingPoint) {
+        let first = width
+        while (first > 0 && isNanKey(keys, start + order[start + first - 1])) first--
+        if (first < width && !skips) return order[start + first]
+        if (first > 0) n = first
+      }
+      return order[start + ((n - 1) >> 1)]
     }
-    return order[start + ((n - 1) >> 1)]
-  }
   return op<(x: Tensor, dim?: number, keepdim?: boolean) => Tensor | ValuesIndices>({
     name,
     signature: 'input, dim, keepdim',
+    samples: (t) => [[t(3, 4)], [t(3, 4), 1], [t(3, 4), 0, true]],
     differentiable: true,
     forward: (x: Tensor, dim?: number, keepdim = false) => {
       if (dim === undefined) {
@@ -160,7 +197,9 @@ const medianOf = (name: 'median' | 'nanmedian'): Median => {
         const flat = x.detach().reshape(-1)
         const { values, indices } = choose(flat, 0, false, '', choice(x))
         const { sizes } = x
-        return record(values, `${title}Backward0`, [x], [indices], (g, [at]) => [pickedGradient(g, [flat.count], at, 0, false).view(sizes)])
+        return record(values, `${title}Backward0`, [x], [indices], (g, [at]) => [
+          pickedGradient(g, [flat.count], at, 0, false).view(sizes),
+        ])
       }
       const d = wrapDim(dim, x.ndim)
       checkRows(name, x, d)
@@ -170,7 +209,8 @@ const medianOf = (name: 'median' | 'nanmedian'): Median => {
 }
 
 function checkRows(name: string, x: Tensor, dim: number): void {
-  if (x.ndim > 0 && x.sizes[dim] === 0) throw new IndexError(`${name}(): Expected reduction dim ${dim} to have non-zero size.`)
+  if (x.ndim > 0 && x.sizes[dim] === 0)
+    throw new IndexError(`${name}(): Expected reduction dim ${dim} to have non-zero size.`)
 }
 
 /** The median (the lower of two middle ones, NaN if there is one); with `dim`, along it, with positions. */
@@ -182,6 +222,7 @@ export const nanmedian: Median = medianOf('nanmedian')
 export const mode: ByRow = op({
   name: 'mode',
   signature: 'input, dim, keepdim',
+  samples: (t) => [[t(3, 4)], [t(3, 4), 0, true]],
   differentiable: true,
   forward: (x: Tensor, dim = -1, keepdim = false) => {
     const d = wrapDim(dim, x.ndim)
@@ -210,52 +251,73 @@ interface QuantileOptions {
   readonly keepdim?: boolean
   readonly interpolation?: Interpolation
 }
-type Quantile = (x: Tensor, ...args: Args<[q: number | Tensor, dim?: number | null, keepdim?: boolean], QuantileOptions>) => Tensor
+type Quantile = (
+  x: Tensor,
+  ...args: Args<[q: number | Tensor, dim?: number | null, keepdim?: boolean], QuantileOptions>
+) => Tensor
 
 const quantileOf = (name: 'quantile' | 'nanquantile'): Quantile =>
   op({
     name,
     signature: 'input, q, dim, keepdim, *, interpolation',
+    samples: (t) => [
+      [t(3, 4), 0.3],
+      [t(3, 4), 0.7, 1, true],
+    ],
     differentiable: true,
-    forward: (x: Tensor, q: number | Tensor, dim?: number | null, keepdim = false, interpolation: Interpolation = 'linear') => {
+    forward: (
+      x: Tensor,
+      q: number | Tensor,
+      dim?: number | null,
+      keepdim = false,
+      interpolation: Interpolation = 'linear',
+    ) => {
       if (x.count === 0) throw new RuntimeError(`${name}() input tensor must be non-empty`)
       if (x.dtype.name !== 'float32' && x.dtype.name !== 'float64') {
         throw new RuntimeError(`${name}() input tensor must be either float or double dtype`)
       }
       if (q instanceof Tensor && q.ndim > 1) throw new RuntimeError(`${name}() q must be a scalar or 1D tensor`)
-      if (q instanceof Tensor && q.dtype !== x.dtype) throw new RuntimeError(`${name}() q tensor must be same dtype as the input tensor`)
+      if (q instanceof Tensor && q.dtype !== x.dtype)
+        throw new RuntimeError(`${name}() q tensor must be same dtype as the input tensor`)
       if (!['linear', 'lower', 'higher', 'midpoint', 'nearest'].includes(interpolation)) {
-        throw new RuntimeError(`${name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got ${interpolation}`)
+        throw new RuntimeError(
+          `${name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got ${interpolation}`,
+        )
       }
-      const list = q instanceof Tensor ? (q.ndim ? q.tolist<number[]>() : [q.item<number>()]) : [x.dtype.name === 'float32' ? Math.fround(q) : q]
-      if (list.some((v) => !(v >= 0 && v <= 1))) throw new RuntimeError(`${name}() q must be in the range [0, 1] but got ${list}`)
-      const all = dim === undefined || dim === null
+      const shares = q instanceof Tensor ? q.reshape(-1) : filled([1], q, x.dtype)
+      if (shares.detach().ge(0).logicalAnd(shares.detach().le(1)).all().item<boolean>() !== true) {
+        throw new RuntimeError(`${name}() q must be in the range [0, 1] but got ${shares.tolist<number[]>()}`)
+      }
+      const all = dim === undefined || dim === null || x.ndim === 0
       const d = all ? 0 : wrapDim(dim, x.ndim)
-      const rows = all || x.ndim === 0 ? x.reshape(-1) : x.movedim(d, -1)
-      const sorted = sort(rows).values
-      const out = list.map((v) => between(sorted, v, interpolation, name === 'nanquantile'))
-      const shaped = out.map((t) => (keepdim ? (all ? t.reshape(x.sizes.map(() => 1)) : t.unsqueeze(d)) : t))
-      if (!(q instanceof Tensor) || q.ndim === 0) return shaped[0]
-      return stack(shaped)
+      const rows = sort(all ? x.reshape(-1) : x.movedim(d, -1)).values
+      const out = between(rows, shares, interpolation, name === 'nanquantile').movedim(-1, 0)
+      const rest = x.sizes.flatMap((n, i) => (all || i === d ? (keepdim ? [1] : []) : [n]))
+      return out.reshape(q instanceof Tensor && q.ndim > 0 ? [shares.count, ...rest] : rest)
     },
   })
 
-/** Quantile `q` of sorted rows (the last dimension, NaN at its end). */
-function between(sorted: Tensor, q: number, interpolation: Interpolation, skips: boolean): Tensor {
-  const n = sorted.sizes[sorted.ndim - 1]
-  const valid = sorted.detach().isnan().logicalNot().sum(-1, true)
-  const last = skips ? valid.sub(1).clampMin(0) : null
-  const rank = last ? last.to(sorted.dtype).mul(q) : filled([...sorted.sizes.slice(0, -1), 1], q * (n - 1), sorted.dtype)
-  const nearest = rank.round()
-  const low = interpolation === 'nearest' ? nearest : interpolation === 'higher' ? rank.ceil() : rank.floor()
-  const lower = sorted.gather(-1, low.to(int64))
-  let out = lower
-  if (interpolation === 'linear' || interpolation === 'midpoint') {
-    const upper = sorted.gather(-1, rank.ceil().to(int64))
-    out = lower.lerp(upper, interpolation === 'midpoint' ? 0.5 : rank.sub(rank.floor()))
-  }
-  const clean = skips ? out : out.maskedFill(valid.lt(n), Number.NaN)
-  return clean.squeeze(-1)
+/** Quantiles `q` (a vector, the result's last dimension) of sorted rows (the last dimension, NaN at its end). */
+function between(sorted: Tensor, q: Tensor, interpolation: Interpolation, skips: boolean): Tensor {
+  const last = sorted.sizes[sorted.ndim - 1] - 1
+  const nans = sorted.detach().isnan()
+  // A row with a NaN answers its last element, which is NaN.
+  const exact = skips
+    ? q.mul(nans.logicalNot().sum(-1, true).sub(1).clampMin(0))
+    : q.mul(last).maskedFill(nans.any(-1, true), last)
+  const rank =
+    interpolation === 'lower'
+      ? exact.floor()
+      : interpolation === 'higher'
+        ? exact.ceil()
+        : interpolation === 'nearest'
+          ? exact.round()
+          : exact
+  const below = rank.detach().to(int64)
+  const low = sorted.gather(-1, below)
+  if (interpolation !== 'linear' && interpolation !== 'midpoint') return low
+  const high = sorted.gather(-1, rank.detach().ceil().to(int64))
+  return low.lerp(high, interpolation === 'midpoint' ? 0.5 : rank.sub(below))
 }
 
 /** The values below which a share `q` of the elements along `dim` (all of them) lies; a vector of shares adds a first dimension. */

@@ -5,6 +5,7 @@ import { sameSizes, wrapDim } from '../base/shape.ts'
 import { type Args, copyValues, op } from '../tensor/define.ts'
 import { record } from '../tensor/node.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
+import { tensor } from './create.ts'
 import { isNanKey, type Keys, keysOf, orderOf, positionsTensor, rowsOf, sameKey, sortRow } from './order.ts'
 
 interface UniqueOptions {
@@ -49,7 +50,10 @@ function groupsOf(order: ArrayLike<number>, same: (a: number, b: number) => bool
 }
 
 /** Slices of `dim` compared element by element: the order in which they sort, and when two are equal. */
-function slices(x: Tensor, dim: number): { n: number; order: () => Uint32Array; same: (a: number, b: number) => boolean } {
+function slices(
+  x: Tensor,
+  dim: number,
+): { n: number; order: () => Uint32Array; same: (a: number, b: number) => boolean } {
   const n = x.sizes[dim]
   const columns = rowsOf(x.detach(), dim)
   const width = n === 0 ? 0 : x.count / n
@@ -75,7 +79,9 @@ function slices(x: Tensor, dim: number): { n: number; order: () => Uint32Array; 
   return { n, order, same }
 }
 
-function uniqueOf(name: 'unique' | 'uniqueConsecutive'): (x: Tensor, inverse: boolean, counts: boolean, dim?: number | null) => Tensor | Tensor[] {
+function uniqueOf(
+  name: 'unique' | 'uniqueConsecutive',
+): (x: Tensor, inverse: boolean, counts: boolean, dim?: number | null) => Tensor | Tensor[] {
   return (x, inverse, counts, dim) => {
     const flat = dim === undefined || dim === null
     const source = flat ? x.detach().reshape(-1) : x.detach()
@@ -83,7 +89,8 @@ function uniqueOf(name: 'unique' | 'uniqueConsecutive'): (x: Tensor, inverse: bo
     let groups: Groups
     if (flat) {
       const keys = keysOf(rowsOf(source, 0))
-      const order = name === 'unique' ? orderOf(keys, source.count) : Uint32Array.from({ length: source.count }, (_, i) => i)
+      const order =
+        name === 'unique' ? orderOf(keys, source.count) : Uint32Array.from({ length: source.count }, (_, i) => i)
       // As PyTorch: a NaN equals nothing, itself included.
       groups = groupsOf(order, (a, b) => sameKey(keys, a, b) && !(x.dtype.isFloatingPoint && isNanKey(keys, a)))
     } else {
@@ -92,9 +99,15 @@ function uniqueOf(name: 'unique' | 'uniqueConsecutive'): (x: Tensor, inverse: bo
     }
     const { first, group, counts: found } = groups
     const values = source.indexSelect(d, positionsTensor(first, [first.length]))
-    record(values, name === 'unique' ? (flat ? 'Unique2Backward0' : 'UniqueDimBackward0') : 'UniqueConsecutiveBackward0', [x], [], () => {
-      throw new NotImplementedError(`the derivative for '${name}' is not implemented.`)
-    })
+    record(
+      values,
+      name === 'unique' ? (flat ? 'Unique2Backward0' : 'UniqueDimBackward0') : 'UniqueConsecutiveBackward0',
+      [x],
+      [],
+      () => {
+        throw new NotImplementedError(`the derivative for '${name}' is not implemented.`)
+      },
+    )
     const more: Tensor[] = []
     if (inverse) more.push(positionsTensor(group, flat ? x.sizes : [group.length]))
     if (counts) more.push(positionsTensor(found, [found.length]))
@@ -109,13 +122,16 @@ const consecutive = uniqueOf('uniqueConsecutive')
 export const unique: Unique<UniqueOptions> = op({
   name: 'unique',
   signature: 'input, sorted, return_inverse, return_counts, dim',
-  forward: (x: Tensor, _sorted = true, inverse = false, counts = false, dim?: number | null) => distinct(x, inverse, counts, dim),
+  samples: (t) => [[t(3, 4)], [t(3, 4), { returnInverse: true, returnCounts: true }], [t(3, 4), { dim: 1 }]],
+  forward: (x: Tensor, _sorted = true, inverse = false, counts = false, dim?: number | null) =>
+    distinct(x, inverse, counts, dim),
 }) as unknown as Unique<UniqueOptions>
 
 /** The elements (slices of `dim`, with it) without those that equal the one before. */
 export const uniqueConsecutive: Unique<Omit<UniqueOptions, 'sorted'>> = op({
   name: 'uniqueConsecutive',
   signature: 'input, return_inverse, return_counts, dim',
+  samples: (t) => [[t(3, 4)], [t(3, 4), true, true, 0]],
   forward: (x: Tensor, inverse = false, counts = false, dim?: number | null) => consecutive(x, inverse, counts, dim),
 }) as unknown as Unique<Omit<UniqueOptions, 'sorted'>>
 
@@ -131,15 +147,21 @@ interface BincountOptions {
   readonly minlength?: number
 }
 /** How often each number 0, 1, ... occurs in a vector of non-negative integers; with weights, their sums. */
-export const bincount: (x: Tensor, ...args: Args<[weights?: Tensor | null, minlength?: number], BincountOptions>) => Tensor = op({
+export const bincount: (
+  x: Tensor,
+  ...args: Args<[weights?: Tensor | null, minlength?: number], BincountOptions>
+) => Tensor = op({
   name: 'bincount',
   signature: 'input, weights, minlength',
+  samples: () => [[tensor([1, 5, 2, 1])], [tensor([1, 0]), tensor([0.5, 2], { dtype: float64 }), 4]],
   forward: (x: Tensor, weights?: Tensor | null, minlength = 0) => {
     if (x.dtype.kind !== 'int') throw new NotImplementedError(`"bincount_cpu" not implemented for '${x.dtype.title}'`)
     if (minlength < 0) throw new RuntimeError('minlength should be >= 0')
     const values = doubles(x)
-    if (x.ndim !== 1 || values.some((v) => v < 0)) throw new RuntimeError('bincount only supports 1-d non-negative integral inputs.')
-    if (weights && !sameSizes(weights.sizes, x.sizes)) throw new RuntimeError('weights should be 1-d and have the same length as input')
+    if (x.ndim !== 1 || values.some((v) => v < 0))
+      throw new RuntimeError('bincount only supports 1-d non-negative integral inputs.')
+    if (weights && !sameSizes(weights.sizes, x.sizes))
+      throw new RuntimeError('weights should be 1-d and have the same length as input')
     const n = values.reduce((most, v) => Math.max(most, v + 1), minlength)
     if (!weights) {
       const counts = new Uint32Array(n)
@@ -164,33 +186,40 @@ interface HistcOptions {
   readonly max?: number
 }
 /** How many elements fall into each of `bins` equal intervals from `min` to `max` (those of the data if both are 0). */
-export const histc: (x: Tensor, ...args: Args<[bins?: number, min?: number, max?: number], HistcOptions>) => Tensor = op({
-  name: 'histc',
-  signature: 'input, bins, min, max',
-  forward: (x: Tensor, bins = 100, min = 0, max = 0) => {
-    if (!x.dtype.isFloatingPoint) throw new NotImplementedError(`"histogram_cpu" not implemented for '${x.dtype.title}'`)
-    if (!(bins > 0)) throw new RuntimeError(`torch.histc(): bins must be > 0, but got ${bins}`)
-    const values = doubles(x)
-    let [low, high] = [min, max]
-    if (low === high && values.length > 0) {
-      low = values.reduce((a, b) => Math.min(a, b))
-      high = values.reduce((a, b) => Math.max(a, b))
-    }
-    if (low === high) {
-      low -= 1
-      high += 1
-    }
-    if (!(Number.isFinite(low) && Number.isFinite(high))) throw new RuntimeError(`torch.histc(): range of [${low}, ${high}] is not finite`)
-    if (low > high) throw new RuntimeError('torch.histc(): max must be larger than min')
-    const counts = new Float64Array(bins)
-    for (const v of values) {
-      if (v >= low && v <= high) counts[Math.min(Math.floor(((v - low) * bins) / (high - low)), bins - 1)]++
-    }
-    const wide = empty([bins], float64)
-    ;(wide.raw() as Float64Array).set(counts)
-    return wide.to(x.dtype)
-  },
-})
+export const histc: (x: Tensor, ...args: Args<[bins?: number, min?: number, max?: number], HistcOptions>) => Tensor =
+  op({
+    name: 'histc',
+    signature: 'input, bins, min, max',
+    samples: (t) => [
+      [t(3, 4), 5],
+      [t(3, 4), 4, -1, 1],
+    ],
+    forward: (x: Tensor, bins = 100, min = 0, max = 0) => {
+      if (!x.dtype.isFloatingPoint)
+        throw new NotImplementedError(`"histogram_cpu" not implemented for '${x.dtype.title}'`)
+      if (!(bins > 0)) throw new RuntimeError(`torch.histc(): bins must be > 0, but got ${bins}`)
+      const values = doubles(x)
+      let [low, high] = [min, max]
+      if (low === high && values.length > 0) {
+        low = values.reduce((a, b) => Math.min(a, b))
+        high = values.reduce((a, b) => Math.max(a, b))
+      }
+      if (low === high) {
+        low -= 1
+        high += 1
+      }
+      if (!(Number.isFinite(low) && Number.isFinite(high)))
+        throw new RuntimeError(`torch.histc(): range of [${low}, ${high}] is not finite`)
+      if (low > high) throw new RuntimeError('torch.histc(): max must be larger than min')
+      const counts = new Float64Array(bins)
+      for (const v of values) {
+        if (v >= low && v <= high) counts[Math.min(Math.floor(((v - low) * bins) / (high - low)), bins - 1)]++
+      }
+      const wide = empty([bins], float64)
+      ;(wide.raw() as Float64Array).set(counts)
+      return wide.to(x.dtype)
+    },
+  })
 
 interface SearchOptions {
   readonly outInt32?: boolean
@@ -218,11 +247,25 @@ function lowerBound(sorted: Float64Array, from: number, n: number, v: number, ri
 export const searchsorted: (sequence: Tensor, values: Tensor | number, options?: SearchOptions) => Tensor = op({
   name: 'searchsorted',
   signature: 'sorted_sequence, input, *, out_int32, right, side, sorter',
-  forward: (sequence: Tensor, values: Tensor | number, narrow = false, right = false, side?: 'left' | 'right', sorter?: Tensor) => {
-    if (side === 'left' && right) throw new RuntimeError("torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True")
+  samples: (t) => [[tensor([-1, 0, 1]), t(3, 4)]],
+  forward: (
+    sequence: Tensor,
+    values: Tensor | number,
+    narrow = false,
+    right = false,
+    side?: 'left' | 'right',
+    sorter?: Tensor,
+  ) => {
+    if (side === 'left' && right)
+      throw new RuntimeError(
+        "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True",
+      )
     const rows = sequence.ndim > 1
     const input = values instanceof Tensor ? values : null
-    if (rows && (!input || input.ndim !== sequence.ndim || input.sizes.slice(0, -1).some((n, i) => n !== sequence.sizes[i]))) {
+    if (
+      rows &&
+      (!input || input.ndim !== sequence.ndim || input.sizes.slice(0, -1).some((n, i) => n !== sequence.sizes[i]))
+    ) {
       throw new RuntimeError(
         `torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value tensor must match, but we got boundaries tensor [${sequence.sizes.join(', ')}] and input value tensor [${input ? input.sizes.join(', ') : ''}]`,
       )
@@ -242,11 +285,17 @@ export const searchsorted: (sequence: Tensor, values: Tensor | number, options?:
 })
 
 /** `searchsorted` with the arguments the other way round: the interval between `boundaries` each element lies in. */
-export const bucketize: (x: Tensor | number, boundaries: Tensor, options?: { outInt32?: boolean; right?: boolean }) => Tensor = op({
+export const bucketize: (
+  x: Tensor | number,
+  boundaries: Tensor,
+  options?: { outInt32?: boolean; right?: boolean },
+) => Tensor = op({
   name: 'bucketize',
   signature: 'input, boundaries, *, out_int32, right',
+  samples: (t) => [[t(3, 4), tensor([-1, 0, 1])]],
   forward: (x: Tensor | number, boundaries: Tensor, outInt32 = false, right = false) => {
-    if (boundaries.ndim !== 1) throw new RuntimeError(`bucketize(): boundaries tensor must be 1 dimension, but got dim(${boundaries.ndim})`)
+    if (boundaries.ndim !== 1)
+      throw new RuntimeError(`bucketize(): boundaries tensor must be 1 dimension, but got dim(${boundaries.ndim})`)
     return searchsorted(boundaries, x, { outInt32, right })
   },
 })
@@ -259,6 +308,15 @@ interface IsinOptions {
 export const isin: (elements: Tensor | number, tests: Tensor | number, options?: IsinOptions) => Tensor = op({
   name: 'isin',
   signature: 'elements, test_elements, *, assume_unique, invert',
+  samples: () => [
+    [
+      tensor([
+        [1, 2],
+        [3, 4],
+      ]),
+      tensor([2, 4]),
+    ],
+  ],
   forward: (elements: Tensor | number, tests: Tensor | number, _unique = false, invert = false) => {
     const known = new Set(tests instanceof Tensor ? doubles(tests) : [tests])
     const list = elements instanceof Tensor ? doubles(elements) : Float64Array.of(elements)

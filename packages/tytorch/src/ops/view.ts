@@ -286,7 +286,7 @@ export const squeeze: (x: Tensor, ...args: Args<[dim?: number | Sizes], { dim?: 
   samples: (t) => [[t(1, 3, 1)], [t(1, 3, 1), 0], [t(1, 3, 1), [0, 2]], [t(2, 3), 1]],
   differentiable: true,
   forward: (x: Tensor, dim?: number | Sizes) => {
-    const among = dim === undefined ? null : x.ndim === 0 ? (wrapDims(dim, 1), []) : wrapDims(dim, x.ndim)
+    const among = dim === undefined ? null : Array.isArray(dim) && dim.length === 0 ? [] : x.ndim === 0 ? (wrapDims(dim, 1), []) : wrapDims(dim, x.ndim)
     const kept = x.sizes.map((_, i) => i).filter((i) => x.sizes[i] !== 1 || (among !== null && !among.includes(i)))
     const { sizes } = x
     const pick = (from: Sizes): number[] => kept.map((i) => from[i])
@@ -596,6 +596,7 @@ export const typeAs = (x: Tensor, other: Tensor): Tensor => to(x, other.dtype)
 
 /** Copies `src` (broadcast, converted) into `x`. */
 export function copy_(x: Tensor, src: Tensor): Tensor {
+  checkBroadcast(src, x.sizes)
   const recorded = isGradEnabled() && (requiresGrad(x) || requiresGrad(src))
   const before = recorded ? snapshot(x) : x
   const source = src.storage === x.storage ? clone(src.detach()) : src

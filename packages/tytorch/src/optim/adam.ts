@@ -5,7 +5,15 @@ import { named } from '../nn/arguments.ts'
 import type { Args } from '../tensor/define.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { addProduct, addQuotient, lerp, lerpCoefficient, startGradient } from './formulas.ts'
-import { numberOf, Optimizer, type ParamGroup, type Params, requireOption, UpdateKernel, zeroState } from './optimizer.ts'
+import {
+  numberOf,
+  Optimizer,
+  type ParamGroup,
+  type Params,
+  requireOption,
+  UpdateKernel,
+  zeroState,
+} from './optimizer.ts'
 
 export interface AdamOptions {
   lr: number | Tensor
@@ -47,12 +55,19 @@ type AdamArgs = Args<
 >
 
 function optionsOf(name: string, given: AdamArgs, defaultDecay: number): AdamOptions {
-  const [lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = defaultDecay, amsgrad = false, maximize = false, decoupledWeightDecay = false] =
-    named<[number | Tensor, [number, number], number, number, boolean, boolean, boolean]>(
-      name,
-      'lr, betas, eps, weight_decay, amsgrad, *, maximize, decoupled_weight_decay',
-      given,
-    )
+  const [
+    lr = 1e-3,
+    betas = [0.9, 0.999],
+    eps = 1e-8,
+    weightDecay = defaultDecay,
+    amsgrad = false,
+    maximize = false,
+    decoupledWeightDecay = false,
+  ] = named<[number | Tensor, [number, number], number, number, boolean, boolean, boolean]>(
+    name,
+    'lr, betas, eps, weight_decay, amsgrad, *, maximize, decoupled_weight_decay',
+    given,
+  )
   return { lr, betas, eps, weightDecay, amsgrad, maximize, decoupledWeightDecay }
 }
 

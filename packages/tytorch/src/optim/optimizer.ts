@@ -1,17 +1,17 @@
 // The base of optimizers: parameter groups, state, and running a whole update of a parameter as one kernel.
 import type { Scalar } from '../backend/device.ts'
 import type { DType } from '../base/dtype.ts'
+import { float32 } from '../base/dtype.ts'
 import { ValueError } from '../base/errors.ts'
-import { formatValue, type PythonValue } from '../base/format.ts'
+import { formatFloat, formatValue, type PythonValue } from '../base/format.ts'
+import { sameSizes } from '../base/shape.ts'
 import { constant, type Expr, load, scalar } from '../ir/expr.ts'
 import { type Arg, mapKernel } from '../ir/kernel.ts'
+import { snakeCase } from '../nn/state.ts'
+import { tensor, zerosLike } from '../ops/create.ts'
 import { enableGrad } from '../tensor/mode.ts'
 import { Prepared, runMap } from '../tensor/run.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { tensor, zerosLike } from '../ops/create.ts'
-import { float32 } from '../base/dtype.ts'
-import { snakeCase } from '../nn/state.ts'
-import { sameSizes } from '../base/shape.ts'
 
 /** Parameters with the options that hold for them; the options may be changed between steps. */
 export type ParamGroup<O> = O & { params: Tensor[] }
@@ -31,7 +31,11 @@ export interface OptimizerState {
 }
 
 /** How the value of each argument of an update follows from those before: the parameter, its gradient, the state. */
-export type Update = (values: readonly Expr[], scalars: readonly Expr[], num: (value: number) => Expr) => (Expr | null)[]
+export type Update = (
+  values: readonly Expr[],
+  scalars: readonly Expr[],
+  num: (value: number) => Expr,
+) => (Expr | null)[]
 
 /**
  * A family of update kernels, one a dtype: arguments are the parameter, its gradient, and `states` tensors; `update`
@@ -63,7 +67,14 @@ export class UpdateKernel {
     const next = this.update(values, numbers, (value) => constant(value, type))
     const args = values.map((_, i): Arg => ({ dtype, mode: next[i] ? 'update' : 'read', per: 'element' }))
     const stores = next.flatMap((value, arg) => (value ? [{ arg, value }] : []))
-    return new Prepared(mapKernel(this.name, args, numbers.map(() => type), stores))
+    return new Prepared(
+      mapKernel(
+        this.name,
+        args,
+        numbers.map(() => type),
+        stores,
+      ),
+    )
   }
 
   /** Runs the update; `operands` are the parameter, its gradient and the state tensors. */
@@ -81,6 +92,20 @@ export class UpdateKernel {
       pointers.push(t.pointer)
     }
     prepared.contiguous(p.count, ...pointers, ...scalars)
+  }
+}
+
+/** Update kernels by the options that change their code. */
+export function kernelFamily<V extends readonly boolean[]>(
+  name: string,
+  states: number,
+  scalars: number,
+  update: (...variant: V) => Update,
+): (...variant: V) => UpdateKernel {
+  const made: (UpdateKernel | undefined)[] = []
+  return (...variant) => {
+    const at = variant.reduce((n, on) => 2 * n + Number(on), 1)
+    return (made[at] ??= new UpdateKernel(name, states, scalars, update(...variant)))
   }
 }
 
@@ -121,6 +146,9 @@ export abstract class Optimizer<O extends object = LearningRate> {
   /** Options that PyTorch prints and stores though they choose nothing here. */
   protected readonly fixed: Readonly<Record<string, PythonValue>> = { foreach: null, differentiable: false }
 
+  /** Options whose default is a whole number that Python writes as a float. */
+  protected readonly floats: readonly string[] = []
+
   /** Adds parameters with options of their own, to fine-tune a layer that was frozen for instance. */
   addParamGroup(group: Partial<O> & { readonly params: Tensor | Iterable<Tensor> }): void {
     const { params, ...options } = group
@@ -137,7 +165,8 @@ export abstract class Optimizer<O extends object = LearningRate> {
     }
     const known = new Set(this.paramGroups.flatMap((g) => g.params))
     for (const p of list) {
-      if (!(p instanceof Tensor)) throw new TypeError(`optimizer can only optimize Tensors, but one of the params is ${typeof p}`)
+      if (!(p instanceof Tensor))
+        throw new TypeError(`optimizer can only optimize Tensors, but one of the params is ${typeof p}`)
       if (p.node !== null) throw new ValueError("can't optimize a non-leaf Tensor")
       if (known.has(p)) throw new ValueError('some parameters appear in more than one parameter group')
     }
@@ -194,7 +223,10 @@ export abstract class Optimizer<O extends object = LearningRate> {
       const own = this.state.get(p)
       if (!own) continue
       // A step count is a float32 tensor in PyTorch.
-      const entries = Object.entries(own).map(([key, value]) => [snakeCase(key), key === 'step' ? tensor(value, { dtype: float32 }) : value])
+      const entries = Object.entries(own).map(([key, value]) => [
+        snakeCase(key),
+        key === 'step' ? tensor(value, { dtype: float32 }) : value,
+      ])
       state[i] = Object.fromEntries(entries)
     }
     return { state, param_groups: groups }
@@ -203,14 +235,17 @@ export abstract class Optimizer<O extends object = LearningRate> {
   /** Takes over a state from `stateDict`, of this optimizer or of PyTorch's. Throws ValueError if the groups differ. */
   loadStateDict(stateDict: OptimizerState): void {
     const saved = stateDict.param_groups
-    if (saved.length !== this.paramGroups.length) throw new ValueError('loaded state dict has a different number of parameter groups')
+    if (saved.length !== this.paramGroups.length)
+      throw new ValueError('loaded state dict has a different number of parameter groups')
     if (saved.some((group, i) => group.params.length !== this.paramGroups[i].params.length)) {
-      throw new ValueError("loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
+      throw new ValueError(
+        "loaded state dict contains a parameter group that doesn't match the size of optimizer's group",
+      )
     }
     const byPlace = new Map<number, Tensor>()
     saved.forEach((group, i) => {
       const own = this.paramGroups[i] as Record<string, unknown> & { params: Tensor[] }
-      own.params.forEach((p, j) => byPlace.set(group.params[j], p))
+      for (const [j, p] of own.params.entries()) byPlace.set(group.params[j], p)
       for (const key of Object.keys(own)) {
         const value = group[snakeCase(key)]
         if (key !== 'params' && value !== undefined) own[key] = value
@@ -227,9 +262,11 @@ export abstract class Optimizer<O extends object = LearningRate> {
 
   toString(): string {
     const groups = this.paramGroups.map(({ params: _, ...options }, i) => {
-      const lines = Object.entries({ ...options, ...this.fixed }).map(([key, value]) => [snakeCase(key), value] as const)
-      lines.sort(([a], [b]) => (a < b ? -1 : 1))
-      return `Parameter Group ${i}\n${lines.map(([key, value]) => `    ${key}: ${printed(value)}\n`).join('')}`
+      const lines = Object.entries({ ...options, ...this.fixed }).map(([key, value]) => {
+        const text = this.floats.includes(key) ? formatFloat(value as number) : printed(value)
+        return `    ${snakeCase(key)}: ${text}\n`
+      })
+      return `Parameter Group ${i}\n${lines.sort().join('')}`
     })
     return `${this.constructor.name} (\n${groups.join('\n')})`
   }

@@ -4,7 +4,15 @@ import { named } from '../nn/arguments.ts'
 import type { Args } from '../tensor/define.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { addProduct, addQuotient, addScaled, lerp, lerpCoefficient, startGradient } from './formulas.ts'
-import { numberOf, Optimizer, type ParamGroup, type Params, requireOption, UpdateKernel, zeroState } from './optimizer.ts'
+import {
+  numberOf,
+  Optimizer,
+  type ParamGroup,
+  type Params,
+  requireOption,
+  UpdateKernel,
+  zeroState,
+} from './optimizer.ts'
 
 export interface RMSpropOptions {
   lr: number | Tensor
@@ -20,7 +28,13 @@ export interface RMSpropOptions {
 
 const kernels = new Map<string, UpdateKernel>()
 
-function kernelFor(decay: boolean, momentum: boolean, centered: boolean, maximize: boolean, small: boolean): UpdateKernel {
+function kernelFor(
+  decay: boolean,
+  momentum: boolean,
+  centered: boolean,
+  maximize: boolean,
+  small: boolean,
+): UpdateKernel {
   const key = `${decay} ${momentum} ${centered} ${maximize} ${small}`
   let kernel = kernels.get(key)
   if (!kernel) {
@@ -55,9 +69,12 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
   protected override readonly fixed = { foreach: null, capturable: false, differentiable: false }
 
   constructor(params: Params<RMSpropOptions>, ...args: RMSpropArgs) {
-    const [lr = 1e-2, alpha = 0.99, eps = 1e-8, weightDecay = 0, momentum = 0, centered = false, maximize = false] = named<
-      [number | Tensor, number, number, number, number, boolean, boolean]
-    >('RMSprop', 'lr, alpha, eps, weight_decay, momentum, centered, *, maximize', args)
+    const [lr = 1e-2, alpha = 0.99, eps = 1e-8, weightDecay = 0, momentum = 0, centered = false, maximize = false] =
+      named<[number | Tensor, number, number, number, number, boolean, boolean]>(
+        'RMSprop',
+        'lr, alpha, eps, weight_decay, momentum, centered, *, maximize',
+        args,
+      )
     super(params, { lr, momentum, alpha, eps, centered, weightDecay, maximize })
   }
 

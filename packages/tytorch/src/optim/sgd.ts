@@ -47,7 +47,10 @@ export class SGD extends Optimizer<SGDOptions> {
 
   constructor(
     params: Params<SGDOptions>,
-    ...args: Args<[lr?: number | Tensor, momentum?: number, dampening?: number, weightDecay?: number, nesterov?: boolean], Partial<SGDOptions>>
+    ...args: Args<
+      [lr?: number | Tensor, momentum?: number, dampening?: number, weightDecay?: number, nesterov?: boolean],
+      Partial<SGDOptions>
+    >
   ) {
     const [lr = 1e-3, momentum = 0, dampening = 0, weightDecay = 0, nesterov = false, maximize = false] = named<
       [number | Tensor, number, number, number, boolean, boolean]

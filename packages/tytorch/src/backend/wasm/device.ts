@@ -177,7 +177,7 @@ function guarded(run: () => void): void {
   try {
     run()
   } catch (error) {
-    if (error instanceof WebAssembly.RuntimeError && error.message.includes('divide by zero')) {
+    if (error instanceof WebAssembly.RuntimeError && /(divide|remainder) by zero/.test(error.message)) {
       throw new RuntimeError('ZeroDivisionError')
     }
     throw error
