@@ -189,7 +189,14 @@ describe('what travels', () => {
     const open = await failing.OpenFile.open(fileURLToPath(import.meta.url))
     expect(send(open)).toThrow(/dataset\.file .* instance of FileHandle.*workerInitFn/s)
     await open.file.close()
-    const closure = await fails(new DataLoader(new failing.Transformed((x) => x), { numWorkers: 1 }))
+    const closure = await fails(
+      new DataLoader(
+        new failing.Transformed(function local(x) {
+          return x
+        }),
+        { numWorkers: 1 },
+      ),
+    )
     expect(closure.message).toMatch(/can't find '.*', which dataset\.options\.transform needs/)
     const hidden = await fails(new DataLoader(failing.makeHidden(), { numWorkers: 1 }))
     expect(hidden.message).toMatch(/can't find 'Hidden', which dataset needs: it is no export of file:/)
@@ -202,8 +209,8 @@ describe('what travels', () => {
     Object.keys(labels).forEach((id, i) => {
       writeFileSync(join(folder, `${id}.bin`), new Float32Array([i, i + 0.25]))
     })
-    const params = { batchSize: 1, shuffle: true, numWorkers: 6 }
-    const training = new DataLoader(new Partition(folder, partition.train, labels), params)
+    const params = { batchSize: 1, shuffle: true }
+    const training = new DataLoader(new Partition(folder, partition.train, labels), { ...params, numWorkers: 6 })
     const validation = new DataLoader(new Partition(folder, partition.validation, labels), params)
     const [train, valid] = await Promise.all([all(training), all(validation)])
     expect((train as [number[][], number[]][]).sort((a, b) => a[1][0] - b[1][0])).toEqual([

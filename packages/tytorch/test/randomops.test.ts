@@ -107,14 +107,17 @@ function draw(c: Case): Tensor {
 const NEARLY = ['cauchy_', 'log_normal_']
 
 describe('draws', () => {
-  it.each(cases.map((c) => [[c.call, c.args, c.dtype, c.layout].filter((s) => s !== null).join(' '), c] as const))('%s', (_, c) => {
-    const found = draw(c).contiguous().view(-1).tolist<(number | boolean | bigint)[]>()
-    if (NEARLY.includes(c.call)) {
-      found.forEach((v, i) => {
-        expect(Math.abs(Number(v) - Number(c.value[i]))).toBeLessThanOrEqual(2e-7 * Math.abs(Number(c.value[i])))
-      })
-    } else expect(found.map((v) => (typeof v === 'bigint' ? String(v) : v))).toEqual(c.value)
-  })
+  it.each(cases.map((c) => [[c.call, c.args, c.dtype, c.layout].filter((s) => s !== null).join(' '), c] as const))(
+    '%s',
+    (_, c) => {
+      const found = draw(c).contiguous().view(-1).tolist<(number | boolean | bigint)[]>()
+      if (NEARLY.includes(c.call)) {
+        found.forEach((v, i) => {
+          expect(Math.abs(Number(v) - Number(c.value[i]))).toBeLessThanOrEqual(2e-7 * Math.abs(Number(c.value[i])))
+        })
+      } else expect(found.map((v) => (typeof v === 'bigint' ? String(v) : v))).toEqual(c.value)
+    },
+  )
 })
 
 describe('random ops', () => {
@@ -130,7 +133,12 @@ describe('random ops', () => {
     expect(generator.initialSeed()).toBe(0)
     const own = new torch.Generator().manualSeed(0)
     expect(torch.rand(4, { generator: own }).tolist()).toEqual(first)
-    expect(torch.zeros(4).uniform_({ generator: own.manualSeed(0) }).tolist()).toEqual(first)
+    expect(
+      torch
+        .zeros(4)
+        .uniform_({ generator: own.manualSeed(0) })
+        .tolist(),
+    ).toEqual(first)
     const state = torch.getRngState()
     const next = torch.randn(5).tolist()
     torch.setRngState(state)
@@ -175,16 +183,24 @@ describe('random ops', () => {
     expect(() => whole.normal_()).toThrow('"normal_kernel_cpu" not implemented for \'Long\'')
     expect(() => torch.rand(3, { dtype: torch.int64 })).toThrow('"check_uniform_bounds" not implemented for \'Long\'')
     expect(() => torch.rand(-1)).toThrow('Trying to create tensor with negative dimension -1: [-1]')
-    expect(() => torch.randint(5, 1, [2])).toThrow("random_ expects 'from' to be less than 'to', but got from=5 >= to=1")
-    expect(() => torch.randint(0, 300, [2], { dtype: torch.uint8 })).toThrow('to - 1 is out of bounds for unsigned char')
+    expect(() => torch.randint(5, 1, [2])).toThrow(
+      "random_ expects 'from' to be less than 'to', but got from=5 >= to=1",
+    )
+    expect(() => torch.randint(0, 300, [2], { dtype: torch.uint8 })).toThrow(
+      'to - 1 is out of bounds for unsigned char',
+    )
     expect(() => torch.bernoulli(torch.tensor([0.3, 2]))).toThrow('Expected p_in >= 0 && p_in <= 1')
     expect(() => torch.zeros(3).bernoulli_(2)).toThrow('bernoulli_ expects p to be in [0, 1], but got p=2')
     expect(() => torch.zeros(3).exponential_(-1)).toThrow('exponential_ expects lambda > 0.0, but found lambda=-1')
     expect(() => whole.exponential_()).toThrow('dtype must be a floating point but you specified Long')
     expect(() => torch.zeros(2).uniform_(1, 0)).toThrow('found from=1 > to=0')
     expect(() => torch.zeros(2).normal_(0, -1)).toThrow('normal expects std >= 0.0, but found std -1')
-    expect(() => torch.normal(torch.zeros(2), torch.tensor([-1, 1], { dtype: torch.float32 }))).toThrow('normal expects all elements of std >= 0.0')
-    expect(() => torch.multinomial(torch.tensor([1, 2]), 1)).toThrow('multinomial only supports floating-point dtypes for input, got: Long')
+    expect(() => torch.normal(torch.zeros(2), torch.tensor([-1, 1], { dtype: torch.float32 }))).toThrow(
+      'normal expects all elements of std >= 0.0',
+    )
+    expect(() => torch.multinomial(torch.tensor([1, 2]), 1)).toThrow(
+      'multinomial only supports floating-point dtypes for input, got: Long',
+    )
     expect(() => torch.multinomial(torch.ones(2), 3)).toThrow('without replacement')
     expect(() => torch.poisson(torch.tensor([-0.5]))).toThrow('invalid Poisson rate')
     expect(() => torch.randperm(-1)).toThrow('negative dimension -1')

@@ -47,17 +47,17 @@ const TypedArray = Object.getPrototypeOf(Uint8Array) as abstract new () => Array
 
 /** Numbers, bigints and booleans as one tensor [n]. */
 function collateNumbers(batch: readonly unknown[]): Tensor {
-  const odd = batch.find((x) => typeof x !== 'number' && typeof x !== 'bigint' && typeof x !== 'boolean')
-  if (odd !== undefined) throw mixed(batch, odd)
+  const odd = batch.findIndex((x) => typeof x !== 'number' && typeof x !== 'bigint' && typeof x !== 'boolean')
+  if (odd >= 0) throw mixed(batch, odd)
   if (batch.every((x) => typeof x === 'boolean')) return tensor(batch as boolean[], { dtype: bool })
   // JavaScript can't tell 2 from 2.0. What has a fraction, or lies beyond the exact integers, is a Python float.
   const whole = batch.every((x) => typeof x !== 'number' || Number.isSafeInteger(x))
   return tensor(batch.map(whole ? (x) => x : Number) as number[], { dtype: whole ? int64 : float64 })
 }
 
-function mixed(batch: readonly unknown[], odd: unknown): TypeError {
+function mixed(batch: readonly unknown[], odd: number): TypeError {
   return new TypeError(
-    `default_collate: samples of one batch must be of one type; sample 0 is ${typeName(batch[0])}, and sample ${batch.indexOf(odd)} is ${typeName(odd)}`,
+    `default_collate: samples of one batch must be of one type; sample 0 is ${typeName(batch[0])}, and sample ${odd} is ${typeName(batch[odd])}${hintFor(batch[odd])}`,
   )
 }
 
@@ -71,8 +71,8 @@ function collateTensors(batch: readonly Tensor[]): Tensor {
     sameSizes(t.sizes, first.sizes) &&
     !requiresGrad(t)
   if (!batch.every(alike)) {
-    const odd = batch.find((t) => !(t instanceof Tensor))
-    if (odd !== undefined) throw mixed(batch, odd)
+    const odd = batch.findIndex((t) => !(t instanceof Tensor))
+    if (odd >= 0) throw mixed(batch, odd)
     return stack(batch as Tensor[], 0)
   }
   const out = empty([batch.length, ...first.sizes], first.dtype)
@@ -131,8 +131,8 @@ export function collate(batch: readonly unknown[], options: { collateFnMap?: Col
   const fn = collateFnMap && functionFor(first, collateFnMap)
   if (fn) return fn(batch, { collateFnMap })
   if (Array.isArray(first)) {
-    const odd = batch.find((sample) => !Array.isArray(sample))
-    if (odd !== undefined) throw mixed(batch, odd)
+    const odd = batch.findIndex((sample) => !Array.isArray(sample))
+    if (odd >= 0) throw mixed(batch, odd)
     const rows = batch as readonly unknown[][]
     if (rows.some((row) => row.length !== first.length)) {
       throw new RuntimeError('each element in list of batch should be of equal size')

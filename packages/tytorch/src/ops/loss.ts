@@ -3,6 +3,7 @@
 import type { DType } from '../base/dtype.ts'
 import { int64, uint8 } from '../base/dtype.ts'
 import { IndexError, NotImplementedError, RuntimeError, ValueError } from '../base/errors.ts'
+import { type Sizes, sameSizes } from '../base/shape.ts'
 import { acc, constant, type Expr, gather, k, load, other, position, result, scalar } from '../ir/expr.ts'
 import type { Arg, Kernel } from '../ir/kernel.ts'
 import { type Args, op } from '../tensor/define.ts'
@@ -17,6 +18,9 @@ import { mean, sum } from './reduce.ts'
 
 /** How a loss of elements becomes one value: not at all, by the mean, by the sum. */
 export type Reduction = 'none' | 'mean' | 'sum'
+
+const REDUCTIONS: readonly string[] = ['none', 'mean', 'sum'] satisfies Reduction[]
+const SCALAR: Sizes = []
 
 /** Throws ValueError for anything but 'none', 'mean' and 'sum'. */
 export function checkReduction(reduction: string): asserts reduction is Reduction {
@@ -33,105 +37,113 @@ export function reduceLoss(x: Tensor, reduction: Reduction): Tensor {
 const element = (dtype: DType, mode: 'read' | 'write' = 'read'): Arg => ({ dtype, mode, per: 'element' })
 const row = (dtype: DType, mode: 'read' | 'write' = 'write'): Arg => ({ dtype, mode, per: 'row' })
 
-const kernels = new Map<string, Kernel>()
-function cached(key: string, build: () => Kernel): Kernel {
-  let kernel = kernels.get(key)
-  if (!kernel) kernels.set(key, (kernel = build()))
-  return kernel
+type Stride = readonly [number, number, number]
+/** A kernel, and the strides of its contiguous operands along one row. */
+interface Variant {
+  readonly kernel: Kernel
+  readonly strides: readonly Stride[]
+}
+
+/** One for each dtype, kind of target, weights or none, and reduction. */
+function variants(build: (dtype: DType, target: DType, weighted: boolean, reduction: Reduction) => Kernel) {
+  const made: (Variant | undefined)[] = []
+  return (dtype: DType, target: DType, weighted: boolean, reduction: Reduction): Variant => {
+    const at = ((dtype.index * 2 + Number(target === int64)) * 2 + Number(weighted)) * 3 + REDUCTIONS.indexOf(reduction)
+    let found = made[at]
+    if (!found) {
+      const kernel = build(dtype, target, weighted, reduction)
+      const strides = kernel.args.map((a): Stride => [0, 0, a.per === 'element' ? a.dtype.itemsize : 0])
+      found = made[at] = { kernel, strides }
+    }
+    return found
+  }
 }
 
 const integer = (e: Expr): Expr => k.cast(e, 'i32')
 
 /**
  * One row of N samples, of which sample i has its scores at i * C. Results: the loss (or one an element), the sum of
- * the weights, and the first target out of range with a flag that there is one. Such targets read element 0.
+ * the weights, the first target out of range and whether there is one. Such targets read element 0.
  */
-function lossKernel(dtype: DType, target: DType, weighted: boolean, reduction: Reduction): Kernel {
-  return cached(`nll ${dtype.name} ${target.name} ${weighted} ${reduction}`, () => {
-    const type = dtype.compute
-    const [classes, ignored] = [scalar(0, 'i32'), scalar(1, 'i32')]
-    const label = integer(load(1, target.compute))
-    const used = k.ne(label, ignored)
-    const wrong = k.and(used, k.or(k.lt(label, constant(0, 'i32')), k.ge(label, classes)))
-    const counted = k.and(used, k.not(wrong))
-    const safe = k.select(counted, label, constant(0, 'i32'))
-    const weight = weighted ? gather(2, type, safe) : constant(1, type)
-    const score = gather(0, type, k.add(k.mul(position(), classes), safe))
-    const none = constant(0, type)
-    const loss = k.select(counted, k.mul(k.neg(score), weight), none)
-    const share = k.select(counted, weight, none)
-    const found = acc(2, 'i32')
-    const sums = {
-      kind: 'reduce',
-      init: [none, none, constant(0, 'i32'), constant(0, 'i32')],
-      step: [
-        k.add(acc(0, type), loss),
-        k.add(acc(1, type), share),
-        k.or(found, integer(wrong)),
-        k.select(k.and(wrong, k.eq(found, constant(0, 'i32'))), label, acc(3, 'i32')),
-      ],
-      merge: [
-        k.add(acc(0, type), other(0, type)),
-        k.add(acc(1, type), other(1, type)),
-        k.or(found, other(2, 'i32')),
-        k.select(k.ne(found, constant(0, 'i32')), acc(3, 'i32'), other(3, 'i32')),
-      ],
-    } as const
-    const first = weighted ? 3 : 2
-    const [lossSum, weightSum] = [result(0, 0, type), result(0, 1, type)]
-    return {
-      name: 'nllLoss',
-      args: [
-        element(dtype),
-        element(target),
-        ...(weighted ? [element(dtype)] : []),
-        reduction === 'none' ? element(dtype, 'write') : row(dtype),
-        row(dtype),
-        row(int64),
-      ],
-      scalars: ['i32', 'i32'],
-      passes: reduction === 'none' ? [sums, { kind: 'map', stores: [{ arg: first, value: loss }] }] : [sums],
-      rowStores: [
-        ...(reduction === 'none'
-          ? []
-          : [{ arg: first, value: reduction === 'mean' ? k.div(lossSum, weightSum) : lossSum }]),
-        { arg: first + 1, value: weightSum },
-        // The target in the low half, the flag above it.
-        {
-          arg: first + 2,
-          value: k.or(
-            k.shl(k.cast(result(0, 2, 'i32'), 'i64'), 32),
-            k.and(k.cast(result(0, 3, 'i32'), 'i64'), constant(0xffffffffn, 'i64')),
-          ),
-        },
-      ],
-    }
-  })
-}
+const lossKernel = variants((dtype, target, weighted, reduction) => {
+  const type = dtype.compute
+  const [classes, ignored] = [scalar(0, 'i32'), scalar(1, 'i32')]
+  const given = load(1, target.compute)
+  const label = integer(given)
+  const used = k.ne(label, ignored)
+  const outside = k.or(k.lt(label, constant(0, 'i32')), k.ge(label, classes))
+  const wrong = k.and(used, k.or(outside, k.ne(k.cast(label, target.compute), given)))
+  const counted = k.and(used, k.not(wrong))
+  const safe = k.select(counted, label, constant(0, 'i32'))
+  const weight = weighted ? gather(2, type, safe) : constant(1, type)
+  const score = gather(0, type, k.add(k.mul(position(), classes), safe))
+  const none = constant(0, type)
+  const loss = k.select(counted, k.mul(k.neg(score), weight), none)
+  const share = k.select(counted, weight, none)
+  const [found, fault] = [acc(2, 'i32'), acc(3, target.compute)]
+  const missing = k.eq(found, constant(0, 'i32'))
+  const sums = {
+    kind: 'reduce',
+    init: [none, none, constant(0, 'i32'), constant(0, target.compute)],
+    step: [
+      k.add(acc(0, type), loss),
+      k.add(acc(1, type), share),
+      k.or(found, integer(wrong)),
+      k.select(k.and(wrong, missing), given, fault),
+    ],
+    merge: [
+      k.add(acc(0, type), other(0, type)),
+      k.add(acc(1, type), other(1, type)),
+      k.or(found, other(2, 'i32')),
+      k.select(missing, other(3, target.compute), fault),
+    ],
+  } as const
+  const first = weighted ? 3 : 2
+  const [lossSum, weightSum] = [result(0, 0, type), result(0, 1, type)]
+  const whole = reduction === 'mean' ? k.div(lossSum, weightSum) : lossSum
+  return {
+    name: 'nllLoss',
+    args: [
+      element(dtype),
+      element(target),
+      ...(weighted ? [element(dtype)] : []),
+      reduction === 'none' ? element(dtype, 'write') : row(dtype),
+      row(dtype),
+      row(int64),
+      row(int64),
+    ],
+    scalars: ['i32', 'i32'],
+    passes: reduction === 'none' ? [sums, { kind: 'map', stores: [{ arg: first, value: loss }] }] : [sums],
+    rowStores: [
+      ...(reduction === 'none' ? [] : [{ arg: first, value: whole }]),
+      { arg: first + 1, value: weightSum },
+      { arg: first + 2, value: k.cast(result(0, 3, target.compute), 'i64') },
+      { arg: first + 3, value: k.cast(result(0, 2, 'i32'), 'i64') },
+    ],
+  }
+})
 
 /** Gradients of the scores, a row a sample: -g * weight (/ total) at its target, else 0. */
-function backwardKernel(dtype: DType, target: DType, weighted: boolean, reduction: Reduction): Kernel {
-  return cached(`nllBackward ${dtype.name} ${target.name} ${weighted} ${reduction}`, () => {
-    const type = dtype.compute
-    const label = integer(load(1, target.compute))
-    const hit = k.and(k.eq(label, position()), k.ne(label, scalar(0, 'i32')))
-    const g = reduction === 'mean' ? k.div(load(0, type), load(2, type)) : load(0, type)
-    const weight = weighted ? k.mul(k.neg(load(3, type)), g) : k.neg(g)
-    return {
-      name: 'nllLossBackward',
-      args: [
-        row(dtype, 'read'),
-        row(target, 'read'),
-        row(dtype, 'read'),
-        ...(weighted ? [element(dtype)] : []),
-        element(dtype, 'write'),
-      ],
-      scalars: ['i32'],
-      passes: [{ kind: 'map', stores: [{ arg: weighted ? 4 : 3, value: k.select(hit, weight, constant(0, type)) }] }],
-      rowStores: [],
-    }
-  })
-}
+const backwardKernel = variants((dtype, target, weighted, reduction) => {
+  const type = dtype.compute
+  const label = integer(load(1, target.compute))
+  const hit = k.and(k.eq(label, position()), k.ne(label, scalar(0, 'i32')))
+  const g = reduction === 'mean' ? k.div(load(0, type), load(2, type)) : load(0, type)
+  const weight = weighted ? k.mul(k.neg(load(3, type)), g) : k.neg(g)
+  return {
+    name: 'nllLossBackward',
+    args: [
+      row(dtype, 'read'),
+      row(target, 'read'),
+      row(dtype, 'read'),
+      ...(weighted ? [element(dtype)] : []),
+      element(dtype, 'write'),
+    ],
+    scalars: ['i32'],
+    passes: [{ kind: 'map', stores: [{ arg: weighted ? 4 : 3, value: k.select(hit, weight, constant(0, type)) }] }],
+    rowStores: [],
+  }
+})
 
 interface Classes {
   /** int64 or uint8, contiguous, one a sample. */
@@ -144,16 +156,15 @@ interface Classes {
 /** The loss of scores [N, C] (contiguous) at targets [N], without recording; and the sum of the weights. */
 function rawLoss(x: Tensor, { target, weight, reduction, ignoreIndex }: Classes): { out: Tensor; totalWeight: Tensor } {
   const n = target.count
-  const kernel = lossKernel(x.dtype, target.dtype, weight !== null, reduction)
-  const out = empty(reduction === 'none' ? [n] : [], x.dtype)
-  const totalWeight = empty([], x.dtype)
-  const fault = empty([], int64)
-  const operands = weight ? [x, target, weight, out, totalWeight, fault] : [x, target, out, totalWeight, fault]
-  const strides = operands.map((t, i) => [0, 0, kernel.args[i].per === 'element' ? t.dtype.itemsize : 0] as const)
-  const pointers = operands.map((t) => t.pointer)
+  const { kernel, strides } = lossKernel(x.dtype, target.dtype, weight !== null, reduction)
+  const out = empty(reduction === 'none' ? [n] : SCALAR, x.dtype)
+  const totalWeight = empty(SCALAR, x.dtype)
+  const fault = empty([2], int64)
+  const pointers = [x.pointer, target.pointer]
+  if (weight) pointers.push(weight.pointer)
+  pointers.push(out.pointer, totalWeight.pointer, fault.pointer, fault.pointer + int64.itemsize)
   device().launch(kernel, [1, 1, n], pointers, strides, [x.sizes[1], ignoreIndex])
-  const flags = BigInt(fault.item<number | (bigint & number)>())
-  if (flags >> 32n !== 0n) throw new IndexError(`Target ${BigInt.asIntN(32, flags)} is out of bounds.`)
+  if (fault.value(1) !== 0) throw new IndexError(`Target ${fault.value(0)} is out of bounds.`)
   return { out, totalWeight }
 }
 
@@ -161,41 +172,42 @@ function rawLoss(x: Tensor, { target, weight, reduction, ignoreIndex }: Classes)
 function rawBackward(
   g: Tensor,
   totalWeight: Tensor,
-  sizes: readonly number[],
+  sizes: Sizes,
   { target, weight, reduction, ignoreIndex }: Classes,
 ): Tensor {
-  const kernel = backwardKernel(g.dtype, target.dtype, weight !== null, reduction)
+  const { kernel } = backwardKernel(g.dtype, target.dtype, weight !== null, reduction)
   const out = empty(sizes, g.dtype)
   if (out.count === 0) return out
   const step = g.dtype.itemsize
   const perRow = reduction === 'none' ? g.contiguous() : g
-  const operands = weight ? [perRow, target, totalWeight, weight, out] : [perRow, target, totalWeight, out]
-  const strides = [
+  const pointers = [perRow.pointer, target.pointer, totalWeight.pointer]
+  const strides: Stride[] = [
     [0, reduction === 'none' ? step : 0, 0],
     [0, target.dtype.itemsize, 0],
     [0, 0, 0],
-    ...(weight ? [[0, 0, step] as const] : []),
-    [0, sizes[1] * step, step],
-  ] as (readonly [number, number, number])[]
-  device().launch(
-    kernel,
-    [1, sizes[0], sizes[1]],
-    operands.map((t) => t.pointer),
-    strides,
-    [ignoreIndex],
-  )
+  ]
+  if (weight) {
+    pointers.push(weight.pointer)
+    strides.push([0, 0, step])
+  }
+  pointers.push(out.pointer)
+  strides.push([0, sizes[1] * step, step])
+  device().launch(kernel, [1, sizes[0], sizes[1]], pointers, strides, [ignoreIndex])
   return out
 }
 
 /** The differentiable loss of [N, C] scores. Linear in the scores, so its gradient's gradient is the loss itself. */
 function matrixLoss(x: Tensor, classes: Classes, name: string): Tensor {
-  const dense = x.contiguousLayout ? x : x.detach().contiguous()
-  const { out, totalWeight } = rawLoss(dense, classes)
+  const { out, totalWeight } = rawLoss(x.contiguousLayout ? x : x.detach().contiguous(), classes)
   const { sizes } = x
-  return record(out, name, [x], [], (g) => [matrixLossBackward(g, totalWeight, sizes, classes)])
+  const { target, weight } = classes
+  const saved = weight ? [target, totalWeight, weight] : [target, totalWeight]
+  return record(out, name, [x], saved, (g, [t, total]) => [
+    matrixLossBackward(g, total, sizes, { ...classes, target: t }),
+  ])
 }
 
-function matrixLossBackward(g: Tensor, totalWeight: Tensor, sizes: readonly number[], classes: Classes): Tensor {
+function matrixLossBackward(g: Tensor, totalWeight: Tensor, sizes: Sizes, classes: Classes): Tensor {
   const out = rawBackward(g, totalWeight, sizes, classes)
   return record(out, 'NllLossBackwardBackward0', [g], [], (gg) => [matrixLoss(gg, classes, 'NllLossBackward0')])
 }
@@ -224,9 +236,9 @@ function checkTarget(x: Tensor, target: Tensor, weight: Tensor | null): void {
     )
   }
   const classes = x.sizes[x.ndim === 1 ? 0 : 1]
-  const expected = x.ndim === 1 ? [] : [x.sizes[0], ...x.sizes.slice(2)]
+  const expected = x.ndim === 1 ? SCALAR : x.sizes.filter((_, i) => i !== 1)
   const single = x.ndim === 1 && target.ndim === 1 && target.count === 1
-  if (!single && expected.join() !== target.sizes.join()) {
+  if (!single && !sameSizes(expected, target.sizes)) {
     if (x.ndim <= 2) {
       throw new RuntimeError(
         target.ndim > 1
@@ -280,25 +292,33 @@ export const nllLoss: (x: Tensor, target: Tensor, ...args: Args<[weight?: Tensor
     weight: Tensor | null = null,
     ignoreIndex = -100,
     reduction: Reduction = 'mean',
-  ) => {
-    checkReduction(reduction)
-    checkTarget(x, target, weight)
-    const classes: Classes = {
-      target: target.detach().contiguous(),
-      weight: weight?.detach().contiguous() ?? null,
-      reduction,
-      ignoreIndex,
-    }
-    if (x.ndim === 2) return matrixLoss(x, classes, 'NllLossBackward0')
-    if (x.ndim === 1) {
-      const out = matrixLoss(x.unsqueeze(0), classes, 'NllLossBackward0')
-      return reduction === 'none' ? out.view(target.sizes) : out
-    }
-    const rows = x.movedim(1, -1).reshape(-1, x.sizes[1])
-    const out = matrixLoss(rows, classes, 'NllLoss2DBackward0')
-    return reduction === 'none' ? out.view(target.sizes) : out
-  },
+  ) => negativeLogLikelihood(x, target, weight, ignoreIndex, reduction),
 })
+
+function negativeLogLikelihood(
+  x: Tensor,
+  target: Tensor,
+  weight: Tensor | null,
+  ignoreIndex: number,
+  reduction: Reduction,
+): Tensor {
+  checkReduction(reduction)
+  checkTarget(x, target, weight)
+  const classes: Classes = {
+    target: target.contiguousLayout ? target : target.contiguous(),
+    weight: weight?.detach().contiguous() ?? null,
+    reduction,
+    ignoreIndex,
+  }
+  if (x.ndim === 2) return matrixLoss(x, classes, 'NllLossBackward0')
+  if (x.ndim === 1) {
+    const out = matrixLoss(x.unsqueeze(0), classes, 'NllLossBackward0')
+    return reduction === 'none' ? out.view(target.sizes) : out
+  }
+  const rows = x.movedim(1, -1).reshape(-1, x.sizes[1])
+  const out = matrixLoss(rows, classes, 'NllLoss2DBackward0')
+  return reduction === 'none' ? out.view(target.sizes) : out
+}
 
 interface CrossEntropyOptions extends NllOptions {
   /** Moves this much of each target's probability to all classes evenly; in [0, 1]. */
@@ -340,7 +360,7 @@ export const crossEntropy: (
       throw new RuntimeError(`label_smoothing must be between 0.0 and 1.0. Got: ${labelSmoothing}`)
     }
     const dim = x.ndim === 1 ? 0 : 1
-    if (x.sizes.join() === target.sizes.join() && (target.dtype.isFloatingPoint || x.ndim !== 0)) {
+    if (sameSizes(x.sizes, target.sizes) && (target.dtype.isFloatingPoint || x.ndim !== 0)) {
       if (!target.dtype.isFloatingPoint) {
         throw new RuntimeError(
           `Expected floating point type for target with class probabilities, got ${target.dtype.title}`,
@@ -350,7 +370,7 @@ export const crossEntropy: (
       return probabilityLoss(logSoftmax(x, dim), target, weight, reduction, labelSmoothing, dim)
     }
     const scores = logSoftmax(x, dim)
-    const loss = nllLoss(scores, target, weight, { ignoreIndex, reduction })
+    const loss = negativeLogLikelihood(scores, target, weight, ignoreIndex, reduction)
     if (labelSmoothing === 0) return loss
     const n = x.sizes[dim]
     const smooth = smoothLoss(scores, target, weight, ignoreIndex, reduction, dim)
