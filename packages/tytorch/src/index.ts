@@ -36,7 +36,9 @@ export { IndexError, NotImplementedError, RuntimeError, ValueError } from './bas
 export { getPrintoptions, setPrintoptions } from './base/format.ts'
 export * as nn from './nn/index.ts'
 export * from './ops/activation.ts'
+export * from './ops/arithmetic.ts'
 export * from './ops/arrange.ts'
+export * from './ops/compare.ts'
 export {
   arange,
   asTensor,
@@ -54,7 +56,6 @@ export {
   zeros,
   zerosLike,
 } from './ops/create.ts'
-export * from './ops/elementwise.ts'
 export { gather, indexSelect, take, takeAlongDim } from './ops/gather.ts'
 export { type Index, indexPut, slice } from './ops/indexing.ts'
 export * from './ops/join.ts'
@@ -86,6 +87,7 @@ export {
 export * from './ops/scan.ts'
 export * from './ops/scatter.ts'
 export * from './ops/sort.ts'
+export * from './ops/unary.ts'
 export * from './ops/unique.ts'
 export {
   asStrided,

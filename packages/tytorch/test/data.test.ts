@@ -121,7 +121,7 @@ describe('datasets', () => {
     expect(subset.dataset).toBe(data)
     expect(() => subset.getItem(3)).toThrow(/list index out of range/)
     expect(new Subset(new Subset(['a', 'b', 'c'], [2, 0]), [1]).getItem(0)).toBe('a')
-    expect(new Subset(torch.arange(5), torch.tensor([3])).getItem(0)).toEqual(torch.tensor(3))
+    expect((new Subset(torch.arange(5), torch.tensor([3])).getItem(0) as Tensor).item()).toBe(3)
     expect(() => new Subset([1], [3]).getItem(0)).toThrow(torch.IndexError)
   })
 
@@ -131,7 +131,7 @@ describe('datasets', () => {
     )
     expect(() => randomSplit(data, [1.5, -0.5])).toThrow('Fraction at index 0 is not between 0 and 1')
     const [a, b, c] = randomSplit(range(17), [0.1, 0.2, 0.7])
-    expect([a.length, b.length, c.length]).toEqual([3, 3, 11])
+    expect([a.length, b.length, c.length]).toEqual([2, 4, 11])
     expect([...a.indices, ...b.indices, ...c.indices].sort((x, y) => x - y)).toEqual(range(17))
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
     randomSplit([7], [0.5, 0.5])
@@ -171,9 +171,11 @@ describe('datasets', () => {
 
   class Count extends IterableDataset<number> {
     closed = 0
+    readonly n: number
 
-    constructor(readonly n: number) {
+    constructor(n: number) {
       super()
+      this.n = n
     }
 
     override *[Symbol.iterator](): Generator<number> {
@@ -292,7 +294,11 @@ describe('collation', () => {
 
   it('can be extended by class, once or for good', () => {
     class Point {
-      constructor(readonly x: number) {}
+      readonly x: number
+
+      constructor(x: number) {
+        this.x = x
+      }
     }
     class Point3 extends Point {}
     const sum = (batch: readonly Point[]): number => batch.reduce((s, p) => s + p.x, 0)
@@ -384,7 +390,7 @@ describe('DataLoader', () => {
       [0, 1, 4, 9, 16],
       [25, 36, 49, 64, 81],
     ])
-    expectTypeOf(own[Symbol.iterator]().next().value).toEqualTypeOf<number[] | undefined>
+    expectTypeOf(own).toEqualTypeOf<torch.utils.data.DataLoader<number[]>>()
     const awaited: number[] = []
     for await (const [x] of loader) awaited.push(x.length)
     expect(awaited).toEqual([4, 4, 2])

@@ -100,7 +100,7 @@ describe('order', () => {
   it('seeds worker i with the base seed plus i', async () => {
     const [seeds] = cases.filter((c) => c.call === 'worker seeds')
     torch.manualSeed(3)
-    const told = await all(new DataLoader(new Who(), null, { numWorkers: 2 }))
+    const told = await all(new DataLoader(new Who(), { batchSize: null, numWorkers: 2 }))
     const exact = JSON.parse(JSON.stringify(told, (_, x) => (typeof x === 'bigint' ? Number(x) : x)))
     expect([exact, torch.randint(0, 2 ** 31, [1]).item()]).toEqual(seeds.value)
   })

@@ -292,8 +292,8 @@ describe('state dicts', () => {
 describe('hooks', () => {
   test('before and after forward change arguments and outputs, until removed', () => {
     const layer = new nn.Identity()
-    const before = layer.registerForwardPreHook((_, [x]) => (x as Tensor).add(1))
-    const after = layer.registerForwardHook((_, __, y) => (y as Tensor).mul(10))
+    const before = layer.registerForwardPreHook((_, [x]) => x.add(1))
+    const after = layer.registerForwardHook((_, __, y) => y.mul(10))
     expect(layer(torch.tensor(1)).item()).toBe(20)
     before.remove()
     expect(layer(torch.tensor(1)).item()).toBe(10)

@@ -31,9 +31,11 @@ export type Converted<T> = 0 extends 1 & T
       ? Tensor
       : [T] extends [ReadonlyMap<infer K, infer V>]
         ? Map<K, Converted<V>>
-        : [T] extends [readonly unknown[]]
-          ? { -readonly [K in keyof T]: Converted<T[K]> }
-          : T
+        : [T] extends [(...args: never[]) => unknown]
+          ? T
+          : [T] extends [object]
+            ? { -readonly [K in keyof T]: Converted<T[K]> }
+            : T
 
 /** Makes one batch of samples. */
 // biome-ignore lint/suspicious/noExplicitAny: a registry holds functions for samples of every type

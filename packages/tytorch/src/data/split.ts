@@ -29,9 +29,8 @@ export function randomSplit<D extends DatasetLike<unknown>, const L extends read
 
 function lengthsOf(total: number, lengths: readonly number[]): readonly number[] {
   const sum = lengths.reduce((a, b) => a + b, 0)
-  // Shares such as 0.1 don't add up exactly; the tolerance is that of Python's math.isclose.
-  const shares = sum <= 1 && Math.abs(sum - 1) <= 1e-9 * Math.max(sum, 1)
-  const sizes = shares ? sizesOfShares(total, lengths) : lengths
+  // Shares such as 0.1 don't add up exactly.
+  const sizes = Math.abs(sum - 1) <= 1e-9 ? sizesOfShares(total, lengths) : lengths
   if (sizes.reduce((a, b) => a + b, 0) !== total) {
     throw new ValueError('Sum of input lengths does not equal the length of the input dataset!')
   }

@@ -3,7 +3,7 @@
 import { ValueError } from '../base/errors.ts'
 import { formatArguments, formatFloat } from '../base/format.ts'
 import { logSoftmax, softmax, softmin } from '../ops/activation.ts'
-import { relu, sigmoid, tanh } from '../ops/elementwise.ts'
+import { relu } from '../ops/compare.ts'
 import { celu, elu, gelu, glu, logsigmoid, mish, selu, silu, softplus, softsign, tanhshrink } from '../ops/pointwise.ts'
 import {
   hardshrink,
@@ -16,6 +16,7 @@ import {
   softshrink,
   threshold,
 } from '../ops/rectifier.ts'
+import { sigmoid, tanh } from '../ops/unary.ts'
 import type { Args } from '../tensor/define.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { named } from './arguments.ts'

@@ -11,13 +11,13 @@ export {
   smoothL1Loss,
 } from '../ops/criterion.ts'
 export * from '../ops/dropout.ts'
-export { sigmoid, tanh } from '../ops/elementwise.ts'
 export { linear } from '../ops/linear.ts'
 export { crossEntropy, nllLoss, type Reduction } from '../ops/loss.ts'
 export * from '../ops/pointwise.ts'
 export * from '../ops/rectifier.ts'
+export { sigmoid, tanh } from '../ops/unary.ts'
 
-import { relu as reluOf } from '../ops/elementwise.ts'
+import { relu as reluOf } from '../ops/compare.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
 /** max(x, 0); with `inplace` it overwrites x. */

@@ -6,9 +6,13 @@ import { alias, Tensor } from '../tensor/tensor.ts'
 import type { Module } from './module.ts'
 
 /** Called before forward with its arguments; an array it returns replaces them, any other value becomes the one argument. */
-export type ForwardPreHook<M> = (module: M, args: unknown[]) => unknown
+export type ForwardPreHook<M extends Module> = (module: M, args: Parameters<M['forward']>) => unknown
 /** Called after forward; what it returns, if not undefined, replaces the output. */
-export type ForwardHook<M> = (module: M, args: unknown[], output: unknown) => unknown
+export type ForwardHook<M extends Module> = (
+  module: M,
+  args: Parameters<M['forward']>,
+  output: ReturnType<M['forward']>,
+) => unknown
 /** Called with the gradients of a module's inputs and outputs; an array it returns replaces those of the inputs. */
 export type BackwardHook<M> = (
   module: M,

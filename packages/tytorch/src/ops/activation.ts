@@ -11,8 +11,9 @@ import { isGradEnabled } from '../tensor/mode.ts'
 import { record } from '../tensor/node.ts'
 import { device, runRows } from '../tensor/run.ts'
 import { emptyLike, type Tensor } from '../tensor/tensor.ts'
-import { exp, mul, neg, sub } from './elementwise.ts'
+import { mul, sub } from './arithmetic.ts'
 import { sum } from './reduce.ts'
+import { exp, neg } from './unary.ts'
 
 const c = (x: Expr, value: number): Expr => constant(value, x.type)
 
@@ -21,6 +22,9 @@ const fold = (init: Expr, step: (a: Expr) => Expr, merge: (a: Expr, b: Expr) => 
   const a = acc(0, init.type)
   return { kind: 'reduce', init: [init], step: [step(a)], merge: [merge(a, other(0, init.type))] }
 }
+
+const isContiguous = (t: Tensor): boolean => t.contiguousLayout
+const NOTHING: readonly number[] = []
 
 type RowMap = (x: Expr, y: Expr) => Kernel['passes']
 
@@ -39,20 +43,21 @@ function rowOp(name: string, inputs: 1 | 2, passes: RowMap): (operands: readonly
     const kernel = (kernels[x.dtype.index] ??= build(x.dtype))
     const out = emptyLike(x)
     if (x.count === 0) return out
-    const all = [...operands, out]
     const n = x.sizes[dim]
-    if (dim === x.sizes.length - 1 && operands.every((t) => t.contiguousLayout)) {
+    if (dim === x.sizes.length - 1 && operands.every(isContiguous)) {
       const step = x.dtype.itemsize
-      const strides = [0, n * step, step] as const
-      device().launch(
-        kernel,
-        [1, x.count / n, n],
-        all.map((t) => t.pointer),
-        all.map(() => strides),
-        [],
-      )
-    } else if (x.sizes.length === 0) runRows(kernel, [1], 0, all)
-    else runRows(kernel, x.sizes, dim, all)
+      const stride = [0, n * step, step] as const
+      const pointers: number[] = []
+      const strides: (typeof stride)[] = []
+      for (const t of operands) {
+        pointers.push(t.pointer)
+        strides.push(stride)
+      }
+      pointers.push(out.pointer)
+      strides.push(stride)
+      device().launch(kernel, [1, x.count / n, n], pointers, strides, NOTHING)
+    } else if (x.sizes.length === 0) runRows(kernel, [1], 0, [...operands, out])
+    else runRows(kernel, x.sizes, dim, [...operands, out])
     return out
   }
 }

@@ -2,7 +2,7 @@
 import { RuntimeError } from '../base/errors.ts'
 import { op } from '../tensor/define.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { mul } from './elementwise.ts'
+import { mul } from './arithmetic.ts'
 import { linear } from './linear.ts'
 
 /** input1 A input2 + bias, for inputs [*, in1] and [*, in2], weight A [out, in1, in2] and bias [out]. */

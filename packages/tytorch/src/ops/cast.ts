@@ -1,9 +1,24 @@
 // Conversions by name, methods only (as functions these names are dtypes): x.float(), x.long(), x.cpu(), ...
-import { bfloat16 as bfloat16Type, bool as boolType, type DType, float16, float32, float64, int8, int16, int32, int64, uint8 } from '../base/dtype.ts'
+import {
+  bfloat16 as bfloat16Type,
+  bool as boolType,
+  type DType,
+  float16,
+  float32,
+  float64,
+  int8,
+  int16,
+  int32,
+  int64,
+  uint8,
+} from '../base/dtype.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { to } from './view.ts'
 
-const as = (dtype: DType) => (x: Tensor): Tensor => to(x, dtype)
+const as =
+  (dtype: DType) =>
+  (x: Tensor): Tensor =>
+    to(x, dtype)
 /** As float32. */
 export const float = as(float32)
 /** As float64. */

@@ -12,9 +12,11 @@ import { isGradEnabled } from '../tensor/mode.ts'
 import { record } from '../tensor/node.ts'
 import { broadcastAll, device, Prepared, runMap } from '../tensor/run.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
-import { abs, add, div, eq, exp, log, lt, mul, neg, rsub, sgn, sigmoid, sub } from './elementwise.ts'
+import { add, div, mul, rsub, sub } from './arithmetic.ts'
+import { eq, lt } from './compare.ts'
 import { checkReduction, type Reduction, reduceLoss } from './loss.ts'
 import { amax, amin, sum } from './reduce.ts'
+import { abs, exp, log, neg, sgn, sigmoid } from './unary.ts'
 
 const c = (x: Expr, value: number): Expr => constant(value, x.type)
 

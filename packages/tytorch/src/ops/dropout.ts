@@ -3,7 +3,7 @@ import { ValueError } from '../base/errors.ts'
 import type { Sizes } from '../base/shape.ts'
 import { type Args, op } from '../tensor/define.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
-import { add, mul } from './elementwise.ts'
+import { add, mul } from './arithmetic.ts'
 import { bernoulli_ } from './random.ts'
 import { squeeze, unsqueeze } from './view.ts'
 

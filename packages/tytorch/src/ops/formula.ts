@@ -9,7 +9,7 @@ import { isGradEnabled } from '../tensor/mode.ts'
 import { changeInPlace, record, requiresGrad } from '../tensor/node.ts'
 import { Prepared, runMap } from '../tensor/run.ts'
 import { emptyLike, type Tensor } from '../tensor/tensor.ts'
-import { mul } from './elementwise.ts'
+import { mul } from './arithmetic.ts'
 
 /** A function of one element and of a few numbers. */
 export interface Formula {

@@ -315,6 +315,9 @@ function aliased(x: Tensor): Tensor {
  * Throws IndexError for what is out of range.
  */
 export const at: (x: Tensor, ...index: Index[]) => Tensor = (x, ...index) => {
+  if (index.length > 0 && index.length <= x.ndim && index.every((i) => typeof i === 'number')) {
+    return index.reduce((view: Tensor, i, own) => pickOne(view, 0, i as number, own), x)
+  }
   const { view, slots } = applyBasic(x, index)
   if (slots.length > 0) return indexed(view, slots)
   return view === x ? aliased(x) : view

@@ -6,7 +6,7 @@ import { op } from '../tensor/define.ts'
 import { record } from '../tensor/node.ts'
 import { device } from '../tensor/run.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
-import { add, mul } from './elementwise.ts'
+import { add, mul } from './arithmetic.ts'
 import { sum } from './reduce.ts'
 import { contiguous, expand, to, transpose } from './view.ts'
 
@@ -334,8 +334,7 @@ export const addmv: (x: Tensor, mat: Tensor, vec: Tensor, options?: AddOptions) 
   signature: 'input, mat, vec, *, beta, alpha',
   samples: (t) => [[t(3), t(3, 4), t(4)]],
   differentiable: true,
-  forward: (x: Tensor, mat: Tensor, vec: Tensor, beta = 1, alpha = 1) =>
-    blended(x, mv(mat, vec), beta, alpha),
+  forward: (x: Tensor, mat: Tensor, vec: Tensor, beta = 1, alpha = 1) => blended(x, mv(mat, vec), beta, alpha),
 })
 
 /** beta * input + alpha * (batch1 @ batch2). */

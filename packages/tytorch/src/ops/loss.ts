@@ -12,9 +12,11 @@ import { record, requiresGrad } from '../tensor/node.ts'
 import { device } from '../tensor/run.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
 import { logSoftmax } from './activation.ts'
+import { add, div, mul } from './arithmetic.ts'
+import { ne } from './compare.ts'
 import { arange } from './create.ts'
-import { add, div, mul, ne, neg } from './elementwise.ts'
 import { mean, sum } from './reduce.ts'
+import { neg } from './unary.ts'
 
 /** How a loss of elements becomes one value: not at all, by the mean, by the sum. */
 export type Reduction = 'none' | 'mean' | 'sum'

@@ -2,10 +2,11 @@
 // and every in-place form a method with a trailing underscore. What is listed as internal is not.
 import { Tensor } from '../tensor/tensor.ts'
 import * as activation from './activation.ts'
+import * as arithmetic from './arithmetic.ts'
 import * as arrange from './arrange.ts'
 import * as cast from './cast.ts'
+import * as compare from './compare.ts'
 import * as create from './create.ts'
-import * as elementwise from './elementwise.ts'
 import * as gather from './gather.ts'
 import * as graph from './graph.ts'
 import * as indexing from './indexing.ts'
@@ -18,6 +19,7 @@ import * as reduce from './reduce.ts'
 import * as scan from './scan.ts'
 import * as scatter from './scatter.ts'
 import * as sort from './sort.ts'
+import * as unary from './unary.ts'
 import * as uniques from './unique.ts'
 import * as view from './view.ts'
 
@@ -48,8 +50,12 @@ export interface TensorMethods
     Methods<typeof activation, 'softmin'>,
     Pick<Methods<typeof rectifier>, 'prelu' | 'hardshrink'>,
     Methods<typeof create, Internal<'create'>>,
-    Methods<typeof elementwise>,
-    InPlace<typeof elementwise>,
+    Methods<typeof unary>,
+    InPlace<typeof unary>,
+    Methods<typeof arithmetic>,
+    InPlace<typeof arithmetic>,
+    Methods<typeof compare>,
+    InPlace<typeof compare>,
     Methods<typeof graph, Internal<'graph'>>,
     Methods<typeof linear, Internal<'linear'>>,
     Methods<typeof reduce, Internal<'reduce'>>,
@@ -108,7 +114,9 @@ export function installMethods(): void {
     [activation, ['softmin']],
     [cast, []],
     [create, internal.create],
-    [elementwise, []],
+    [unary, []],
+    [arithmetic, []],
+    [compare, []],
     [graph, internal.graph],
     [linear, internal.linear],
     [reduce, internal.reduce],

@@ -5,8 +5,10 @@ import { constant, type Expr, k } from '../ir/expr.ts'
 import * as m from '../ir/maths.ts'
 import { type Args, op } from '../tensor/define.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { abs, add, clampMax, div, erf, exp, gt, le, mul, neg, rsub, sigmoid, sub, tanh } from './elementwise.ts'
+import { add, div, mul, rsub, sub } from './arithmetic.ts'
+import { clampMax, gt, le } from './compare.ts'
 import { type Formula, type Inplace, type Plain, plainOp, pointwise } from './formula.ts'
+import { abs, erf, exp, neg, sigmoid, tanh } from './unary.ts'
 import { chunk } from './view.ts'
 
 const c = (x: Expr, value: number): Expr => constant(value, x.type)

@@ -6,7 +6,8 @@ import { type Args, type Domain, op, reduceLike, shapeOf } from '../tensor/defin
 import { record } from '../tensor/node.ts'
 import { Prepared, runMap } from '../tensor/run.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
-import { add, div, gt, le, mul, rsub } from './elementwise.ts'
+import { add, div, mul, rsub } from './arithmetic.ts'
+import { gt, le } from './compare.ts'
 import { type Inplace, numberOp, type Plain, plainOp, pointwise } from './formula.ts'
 
 const c = (x: Expr, value: number): Expr => constant(value, x.type)

@@ -8,7 +8,9 @@ import { type Args, op, shapeOf, sizesOf } from '../tensor/define.ts'
 import { record } from '../tensor/node.ts'
 import { type Dim, type Fold, reduce, reducedSizes, reduceKernel, simpleFold } from '../tensor/reduce.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { abs, div, eq, mul, ne, pow, sub } from './elementwise.ts'
+import { div, mul, pow, sub } from './arithmetic.ts'
+import { eq, ne } from './compare.ts'
+import { abs } from './unary.ts'
 
 interface ReduceOptions {
   readonly dim?: Dim

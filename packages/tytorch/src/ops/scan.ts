@@ -2,7 +2,7 @@
 // sums and products run in double precision, as PyTorch's do.
 import { type DType, decode, encode, float64, int64 } from '../base/dtype.ts'
 import { IndexError, RuntimeError } from '../base/errors.ts'
-import { wrapDim } from '../base/shape.ts'
+import { numelOf, wrapDim } from '../base/shape.ts'
 import { type Args, copyValues, op } from '../tensor/define.ts'
 import { record } from '../tensor/node.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
@@ -21,8 +21,7 @@ function scanRows(
 ): void {
   const rank = from.ndim
   const n = rank ? from.sizes[dim] : 1
-  let step = 1
-  for (let d = dim + 1; d < rank; d++) step *= from.sizes[d]
+  const step = numelOf(from.sizes.slice(dim + 1))
   const source = from.raw() as unknown as Elements
   const target = to.raw() as unknown as Elements
   if (from.count === 0) return
@@ -52,19 +51,50 @@ function running(x: Tensor, dim: number, to: DType, product: boolean): Tensor {
     })
     return out
   }
-  // Narrow types go through double: the sum of elements as the result's dtype rounds them.
-  const exact = to.name === 'float32' || to === float64
   const source = x.detach().to(to).contiguous()
-  const read = (raw: number): number => (exact ? raw : Number(decode(to, raw)))
+  if (to.name === 'float32' || to === float64) {
+    scanBlocks(source, out, dim, product)
+    return out
+  }
   scanRows(source, out, dim, (from, into, start, step, n) => {
     let total = product ? 1 : 0
     for (let i = 0, at = start; i < n; i++, at += step) {
-      const value = read(from[at])
+      const value = Number(decode(to, from[at]))
       total = product ? total * value : total + value
-      into[at] = exact ? total : Number(encode(to, total))
+      into[at] = Number(encode(to, total))
     }
   })
   return out
+}
+
+// Host routine.
+/** Running totals of singles or doubles, summed in double; neighbouring rows side by side, in the order of memory. */
+function scanBlocks(from: Tensor, to: Tensor, dim: number, product: boolean): void {
+  if (from.count === 0) return
+  const n = from.ndim ? from.sizes[dim] : 1
+  const step = numelOf(from.sizes.slice(dim + 1))
+  const source = from.raw() as Float32Array
+  const target = to.raw() as Float32Array
+  if (step === 1) {
+    for (let start = 0; start < from.count; start += n) {
+      let total = product ? 1 : 0
+      for (let i = start; i < start + n; i++) {
+        total = product ? total * source[i] : total + source[i]
+        target[i] = total
+      }
+    }
+    return
+  }
+  const totals = new Float64Array(step)
+  for (let block = 0; block < from.count; block += n * step) {
+    totals.fill(product ? 1 : 0)
+    for (let row = block; row < block + n * step; row += step) {
+      for (let i = 0; i < step; i++) {
+        totals[i] = product ? totals[i] * source[row + i] : totals[i] + source[row + i]
+        target[row + i] = totals[i]
+      }
+    }
+  }
 }
 
 const resultDtype = (x: Tensor, dtype: DType | null | undefined): DType =>

@@ -286,7 +286,14 @@ export const squeeze: (x: Tensor, ...args: Args<[dim?: number | Sizes], { dim?: 
   samples: (t) => [[t(1, 3, 1)], [t(1, 3, 1), 0], [t(1, 3, 1), [0, 2]], [t(2, 3), 1]],
   differentiable: true,
   forward: (x: Tensor, dim?: number | Sizes) => {
-    const among = dim === undefined ? null : Array.isArray(dim) && dim.length === 0 ? [] : x.ndim === 0 ? (wrapDims(dim, 1), []) : wrapDims(dim, x.ndim)
+    const among =
+      dim === undefined
+        ? null
+        : Array.isArray(dim) && dim.length === 0
+          ? []
+          : x.ndim === 0
+            ? (wrapDims(dim, 1), [])
+            : wrapDims(dim, x.ndim)
     const kept = x.sizes.map((_, i) => i).filter((i) => x.sizes[i] !== 1 || (among !== null && !among.includes(i)))
     const { sizes } = x
     const pick = (from: Sizes): number[] => kept.map((i) => from[i])
@@ -464,7 +471,9 @@ export const split: (
       if (splitSize < 0 || (splitSize === 0 && n > 0))
         throw new RuntimeError(`split expects split_size be non-negative, but got split_size=${splitSize}`)
       const pieces = Math.max(Math.ceil(n / Math.max(splitSize, 1)), 1)
-      return Array.from({ length: pieces }, (_, i) => sliceDim(x, d, i * splitSize, Math.min((i + 1) * splitSize, n), 1))
+      return Array.from({ length: pieces }, (_, i) =>
+        sliceDim(x, d, i * splitSize, Math.min((i + 1) * splitSize, n), 1),
+      )
     }
     const total = splitSize.reduce((a, b) => a + b, 0)
     if (total !== n) {

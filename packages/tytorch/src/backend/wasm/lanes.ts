@@ -2,7 +2,7 @@
 // pairs; or on one element held in all lanes, by the same instructions, so that tails get the same bits as the rest.
 import type { ComputeType, DType } from '../../base/dtype.ts'
 import type { Expr } from '../../ir/expr.ts'
-import { I32, i32, i32x4, i64x2 } from './assembler.ts'
+import { I32, i32, i32x4 } from './assembler.ts'
 import type { Frame } from './frame.ts'
 import { apply, type Group, isWide, operandsOf, splatOf, type Value } from './operations.ts'
 import {
@@ -179,8 +179,8 @@ export class Lanes implements Group {
   private widen(mask: number): Parts {
     const { f } = this.frame
     const [low, high] = this.frame.vectors(2)
-    f.get(mask).op(i64x2.extendLowI32x4S).set(low)
-    f.get(mask).op(i64x2.extendHighI32x4S).set(high)
+    f.get(mask).get(mask).shuffle32([0, 0, 1, 1]).set(low)
+    f.get(mask).get(mask).shuffle32([2, 2, 3, 3]).set(high)
     return [low, high]
   }
 

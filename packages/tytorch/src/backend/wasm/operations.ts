@@ -279,6 +279,7 @@ const scalarCast: Readonly<Record<string, Op>> = {
   'f64 i64': i64.truncSatF64S,
 }
 
+/** Integers widen by shuffles: V8's revectorizer aborts the process on some uses of i64x2.extend_low and extend_high. */
 function cast(on: Group, a: Expr, type: ComputeType, u: number): Value {
   const { frame } = on
   const { f } = frame
@@ -302,8 +303,10 @@ function cast(on: Group, a: Expr, type: ComputeType, u: number): Value {
   if (key === 'i32 f32') f.get(low).op(f32x4.convertI32x4S).set(out[0])
   else if (key === 'f32 i32') f.get(low).op(i32x4.truncSatF32x4S).set(out[0])
   else if (key === 'i32 i64') {
-    f.get(low).op(i64x2.extendLowI32x4S).set(out[0])
-    if (out.length > 1) f.get(low).op(i64x2.extendHighI32x4S).set(out[1])
+    const sign = frame.vector()
+    f.get(low).i32(31).op(i32x4.shrS).set(sign)
+    f.get(low).get(sign).shuffle32([0, 4, 1, 5]).set(out[0])
+    if (out.length > 1) f.get(low).get(sign).shuffle32([2, 6, 3, 7]).set(out[1])
   } else if (isWide(type)) {
     const op = key === 'f32 f64' ? f64x2.promoteLowF32x4 : f64x2.convertLowI32x4S
     f.get(low).op(op).set(out[0])

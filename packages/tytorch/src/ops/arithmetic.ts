@@ -1,0 +1,242 @@
+// Element-wise arithmetic of two operands, and what combines it: add, mul, div, pow, lerp, addcmul and their kin.
+import { bool } from '../base/dtype.ts'
+import { RuntimeError } from '../base/errors.ts'
+import { type Expr, k } from '../ir/expr.ts'
+import * as m from '../ir/maths.ts'
+import {
+  type Binary,
+  binary,
+  inPlaceOf,
+  op,
+  type TensorLike,
+  type UnaryOptions,
+  withInPlace,
+} from '../tensor/define.ts'
+import { Tensor } from '../tensor/tensor.ts'
+import { eq, ge, logicalAnd } from './compare.ts'
+import { log, neg } from './unary.ts'
+
+const addExpr = (x: Expr, y: Expr): Expr => (x.type === 'bool' ? k.or(x, y) : k.add(x, y))
+
+const addition: Binary = binary({ name: 'add', dtype: 'same', expr: addExpr, grad: [(g) => g, (g) => g] })
+
+const subtraction: Binary = binary({
+  name: 'sub',
+  dtype: 'same',
+  expr: k.sub,
+  grad: [(g) => g, (g) => neg(g)],
+  check(common) {
+    if (common === bool) {
+      throw new RuntimeError(
+        'Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.',
+      )
+    }
+  },
+})
+
+interface AlphaOptions extends UnaryOptions {
+  /** Multiplies the second operand. */
+  readonly alpha?: number
+}
+
+type WithAlpha = (x: TensorLike, y: TensorLike, options?: AlphaOptions) => Tensor
+
+const scaled = (y: TensorLike, alpha: number): TensorLike => (y instanceof Tensor ? mul(y, alpha) : Number(y) * alpha)
+
+const withAlpha = (base: Binary, inPlace: (x: Tensor, y: TensorLike) => Tensor): WithAlpha =>
+  withInPlace(
+    (x: TensorLike, y: TensorLike, options?: AlphaOptions) =>
+      options?.alpha === undefined ? base(x, y, options) : base(x, scaled(y, options.alpha), options),
+    (x: Tensor, y: TensorLike, options?: AlphaOptions) =>
+      inPlace(x, options?.alpha === undefined ? y : scaled(y, options.alpha)),
+  )
+
+/** x + alpha * y. */
+export const add: WithAlpha = withAlpha(addition, inPlaceOf(addition))
+
+/** x - alpha * y. */
+export const sub: WithAlpha = withAlpha(subtraction, inPlaceOf(subtraction))
+
+export const subtract = sub
+
+/** y - x. */
+export const rsub: WithAlpha = (x, y, options) => sub(y, options?.alpha === undefined ? x : scaled(x, options.alpha))
+
+/** x * y. */
+export const mul: Binary = binary({
+  name: 'mul',
+  dtype: 'same',
+  expr: (x, y) => (x.type === 'bool' ? k.and(x, y) : k.mul(x, y)),
+  grad: [(g, _x, y) => mul(g, y), (g, x) => mul(g, x)],
+  saves: ['y', 'x'],
+})
+
+export const multiply = mul
+
+const trueDivide: Binary = binary({
+  name: 'div',
+  dtype: 'float',
+  expr: k.div,
+  grad: [(g, _x, y) => div(g, y), (g, _x, y, out) => neg(mul(g, div(out, y)))],
+  saves: ['y', 'yo'],
+  domain: { low: 0.3, high: 3 },
+})
+
+/** floor(x / y), as Python's `//`. */
+export const floorDivide: Binary = binary({
+  name: 'floorDivide',
+  dtype: 'same',
+  expr: m.floorDivide,
+  domain: { low: 0.3, high: 3, kinks: true },
+})
+
+// Unlike floorDivide these have a gradient in PyTorch: zero.
+const divFloor: Binary = binary({
+  name: 'divFloor',
+  python: 'div',
+  dtype: 'same',
+  expr: m.floorDivide,
+  grad: [(g) => mul(g, 0), (g) => mul(g, 0)],
+  domain: { low: 0.3, high: 3, kinks: true },
+})
+
+const divTrunc: Binary = binary({
+  name: 'divTrunc',
+  python: 'div',
+  dtype: 'same',
+  expr: m.truncDivide,
+  grad: [(g) => mul(g, 0), (g) => mul(g, 0)],
+  domain: { low: 0.3, high: 3, kinks: true },
+})
+
+interface DivOptions extends UnaryOptions {
+  /** Rounds towards zero or down; absent or null divides truly, in floating point. */
+  readonly roundingMode?: 'trunc' | 'floor' | null
+}
+
+const division = (mode: DivOptions['roundingMode']): Binary => {
+  if (mode === null || mode === undefined) return trueDivide
+  if (mode === 'floor') return divFloor
+  if (mode === 'trunc') return divTrunc
+  throw new RuntimeError(
+    `div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '${String(mode)}'`,
+  )
+}
+
+type Div = (x: TensorLike, y: TensorLike, options?: DivOptions) => Tensor
+
+/** x / y. */
+export const div: Div = withInPlace(
+  (x: TensorLike, y: TensorLike, options?: DivOptions) => division(options?.roundingMode)(x, y, options),
+  (x: Tensor, y: TensorLike, options?: DivOptions) => inPlaceOf(division(options?.roundingMode))(x, y),
+)
+
+export const divide = div
+
+/** x modulo y with the sign of y, as Python's `%`. */
+export const remainder: Binary = binary({
+  name: 'remainder',
+  dtype: 'same',
+  expr: m.remainder,
+  grad: [(g) => g, (g, x, y) => neg(mul(g, div(x, y, { roundingMode: 'floor' })))],
+  saves: ['', 'xy'],
+  domain: { low: 0.3, high: 3, kinks: true },
+})
+
+/** x modulo y with the sign of x, as C's fmod. */
+export const fmod: Binary = binary({
+  name: 'fmod',
+  dtype: 'same',
+  expr: m.fmod,
+  grad: [(g) => g, (g, x, y) => neg(mul(g, div(x, y, { roundingMode: 'trunc' })))],
+  saves: ['', 'xy'],
+  domain: { low: 0.3, high: 3, kinks: true },
+})
+
+/** x to the power y; integer powers of integers stay integers. */
+export const pow: Binary = binary({
+  name: 'pow',
+  dtype: 'same',
+  expr: m.pow,
+  grad: [powGradBase, (g, x, y, out) => powGradExponent(g, x, y as Tensor, out)],
+  saves: ['xy', 'xyo'],
+  domain: { low: 0.3, high: 2 },
+})
+
+function powGradBase(g: Tensor, x: TensorLike, y: TensorLike): Tensor {
+  if (!(y instanceof Tensor)) {
+    const n = Number(y)
+    if (n === 0) return mul(g, 0)
+    return n === 2 ? mul(g, mul(x, 2)) : mul(g, mul(pow(x, n - 1), n))
+  }
+  const product = mul(g, mul(y, pow(x, sub(y, 1))))
+  return product.maskedFill(eq(y, 0), 0)
+}
+
+function powGradExponent(g: Tensor, x: TensorLike, y: Tensor, out: Tensor): Tensor {
+  const slope = x instanceof Tensor ? mul(out, log(x)) : mul(out, Math.log(Number(x)))
+  const zero = x instanceof Tensor ? logicalAnd(eq(x, 0), ge(y, 0)) : Number(x) === 0 ? ge(y, 0) : null
+  const clean = zero ? slope.maskedFill(zero, 0) : slope
+  return mul(g, clean)
+}
+
+const squared = (x: TensorLike): TensorLike => (x instanceof Tensor ? mul(x, x) : Number(x) ** 2)
+
+/** The angle of the point (y: x, x: other), in radians. */
+export const atan2: Binary = binary({
+  name: 'atan2',
+  dtype: 'float',
+  expr: m.atan2,
+  grad: [
+    (g, y, x) => mul(g, div(x, add(squared(x), squared(y)))),
+    (g, y, x) => neg(mul(g, div(y, add(squared(x), squared(y))))),
+  ],
+  saves: ['xy', 'xy'],
+  domain: { low: 0.3, high: 3 },
+})
+
+export const arctan2 = atan2
+
+/** input + weight * (end - input). */
+export const lerp: (x: Tensor, end: Tensor, weight: Tensor | number) => Tensor = op({
+  name: 'lerp',
+  signature: 'input, end, weight',
+  samples: (t) => [
+    [t(3, 4), t(4), 0.3],
+    [t(3), t(3), t(3)],
+  ],
+  differentiable: true,
+  forward: (x: Tensor, end: Tensor, weight: Tensor | number) => add(x, mul(sub(end, x), weight)),
+  inPlace: (x: Tensor, end: Tensor, weight: Tensor | number) => x.add_(mul(sub(end, x), weight)),
+})
+
+interface ValueOptions extends UnaryOptions {
+  readonly value?: number
+}
+
+/** input + value * a * b. */
+export const addcmul: (x: Tensor, a: Tensor, b: Tensor, options?: ValueOptions) => Tensor = op({
+  name: 'addcmul',
+  signature: 'input, tensor1, tensor2, *, value',
+  samples: (t) => [
+    [t(3, 4), t(4), t(3, 1)],
+    [t(3), t(3), t(3), { value: 0.5 }],
+  ],
+  differentiable: true,
+  forward: (x: Tensor, a: Tensor, b: Tensor, value = 1) => add(x, mul(a, b), { alpha: value }),
+  inPlace: (x: Tensor, a: Tensor, b: Tensor, value = 1) => x.add_(mul(a, b), { alpha: value }),
+})
+
+/** input + value * a / b. */
+export const addcdiv: (x: Tensor, a: Tensor, b: Tensor, options?: ValueOptions) => Tensor = op({
+  name: 'addcdiv',
+  signature: 'input, tensor1, tensor2, *, value',
+  samples: (t) => [
+    [t(3, 4), t(4), t(3, 1)],
+    [t(3), t(3), t(3), { value: 0.5 }],
+  ],
+  differentiable: true,
+  domain: { low: 0.3, high: 3 },
+  forward: (x: Tensor, a: Tensor, b: Tensor, value = 1) => add(x, div(a, b), { alpha: value }),
+  inPlace: (x: Tensor, a: Tensor, b: Tensor, value = 1) => x.add_(div(a, b), { alpha: value }),
+})
