@@ -39,6 +39,7 @@ export * from './ops/activation.ts'
 export * from './ops/arithmetic.ts'
 export * from './ops/arrange.ts'
 export * from './ops/compare.ts'
+export { clone, detach } from './ops/copy.ts'
 export {
   arange,
   asTensor,
@@ -56,6 +57,7 @@ export {
   zeros,
   zerosLike,
 } from './ops/create.ts'
+export { amax, amin, argmax, argmin, max, min } from './ops/extreme.ts'
 export { gather, indexSelect, take, takeAlongDim } from './ops/gather.ts'
 export { type Index, indexPut, slice } from './ops/indexing.ts'
 export * from './ops/join.ts'
@@ -63,53 +65,26 @@ export { addmm, addmv, baddbmm, bmm, dot, ger, matmul, mm, mv, outer } from './o
 export { argwhere, maskedFill, maskedScatter, maskedSelect, nonzero, nonzeroStatic, where } from './ops/masks.ts'
 export * from './ops/patch.ts'
 export * from './ops/random.ts'
-export {
-  all,
-  allclose,
-  amax,
-  amin,
-  any,
-  argmax,
-  argmin,
-  countNonzero,
-  equal,
-  isclose,
-  logsumexp,
-  max,
-  mean,
-  min,
-  norm,
-  prod,
-  std,
-  sum,
-  variance as var,
-} from './ops/reduce.ts'
+export { all, any, countNonzero, mean, prod, sum } from './ops/reduce.ts'
 export * from './ops/scan.ts'
 export * from './ops/scatter.ts'
+export { asStrided, chunk, diagonal, narrow, select, split, unbind } from './ops/slice.ts'
 export * from './ops/sort.ts'
+export { allclose, equal, isclose, logsumexp, norm, std, variance as var } from './ops/statistics.ts'
 export * from './ops/unary.ts'
 export * from './ops/unique.ts'
 export {
-  asStrided,
   broadcastTo,
-  chunk,
-  clone,
-  detach,
-  diagonal,
   flatten,
   moveaxis,
   movedim,
-  narrow,
   permute,
   reshape,
-  select,
-  split,
   squeeze,
   swapaxes,
   swapdims,
   t,
   transpose,
-  unbind,
   unflatten,
   unsqueeze,
 } from './ops/view.ts'

@@ -1,5 +1,6 @@
 // Kernels compiled to WebAssembly against the interpreter: fixed ones and random expressions, on every dtype, with
 // contiguous, broadcast, strided and flipped operands of odd sizes, and guards around everything that is written.
+import { setFlagsFromString } from 'node:v8'
 import { describe, expect, test, vi } from 'vitest'
 import type { Extent, Scalar } from '../src/backend/device.ts'
 import { createInterpreter } from '../src/backend/interp/interp.ts'
@@ -11,6 +12,10 @@ import { acc, call, constant, type Expr, gather, k, load, other, position, resul
 import { type Arg, type Kernel, mapKernel, type ReducePass } from '../src/ir/kernel.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
+
+// Every function is optimized after its first call, so that a second call checks what V8 makes of hot kernels.
+setFlagsFromString('--wasm-tiering-budget=1')
+setFlagsFromString('--wasm-sync-tier-up')
 
 const host = detect()
 const interp = createInterpreter()
@@ -140,10 +145,12 @@ function compare(
   const strides = blocks.map((b) => b.strides)
   interp.launch(kernel, extent, pointers, strides, scalars)
   const expected = blocks.map(elements)
-  blocks.forEach((b, i) => {
-    restore(b, before[i])
-  })
-  device.launch(kernel, extent, pointers, strides, scalars)
+  for (let call = 0; call < 2; call++) {
+    blocks.forEach((b, i) => {
+      restore(b, before[i])
+    })
+    device.launch(kernel, extent, pointers, strides, scalars)
+  }
   blocks.forEach((b, i) => {
     const got = elements(b)
     const wrong = got.findIndex((v, j) => !same(expected[i][j], v, options))
@@ -185,8 +192,9 @@ class Grower {
   private readonly random: Random
   private readonly pool: Expr[] = []
 
-  constructor(random: Random) {
+  constructor(random: Random, rows = false) {
     this.random = random
+    if (rows) this.pool.push(load(this.args.push(read(pick(random, dtypes), 'row')) - 1, this.args[0].dtype.compute))
     for (let i = 0; i < 1 + Math.floor(random() * 3); i++) {
       const dtype = pick(random, random() < 0.6 ? [f32, f32, f64, i32, i64, bool] : dtypes)
       this.pool.push(load(this.args.push(read(dtype)) - 1, dtype.compute))
@@ -311,9 +319,11 @@ describe('element-wise kernels', () => {
         const expected = elements(blocks[2])
         restore(blocks[2], before)
         for (const device of Object.values(devices)) {
-          device.flat(kernel, access)(n, ...pointers, 0.5)
-          expect(elements(blocks[2])).toEqual(expected)
-          restore(blocks[2], before)
+          for (let call = 0; call < 2; call++) {
+            device.flat(kernel, access)(n, ...pointers, 0.5)
+            expect(elements(blocks[2])).toEqual(expected)
+            restore(blocks[2], before)
+          }
         }
       }
       release(blocks)
@@ -498,6 +508,26 @@ describe('row kernels', () => {
       )
       const random = randomFrom(60 + dtype.index)
       for (let i = 0; i < 60; i++) check(random, kernel, randomExtent(random), [], { small: true, zeros: true })
+    }
+  })
+
+  test('random folds, and maps of their results, give what the interpreter gives', () => {
+    for (let seed = 1; seed <= 80; seed++) {
+      const random = randomFrom(1000 + seed)
+      const grower = new Grower(random, true)
+      for (let i = 0; i < 2 + (seed % 8); i++) grower.grow()
+      const dtype = pick(random, [f32, f64, i32, i64, bool])
+      const folded = grower.of(dtype.compute)
+      const ops = dtype === bool ? [k.or, k.and, k.xor] : dtype.kind === 'int' ? [k.add, k.xor, k.max] : [k.max, k.min]
+      const pass = simple(pick(random, ops), dtype === bool ? false : 3, folded)
+      const total = result(0, 0, dtype.compute)
+      const out = pick(random, dtypes)
+      const value = k.select(k.lt(folded, total), grower.of(out.compute), k.cast(total, out.compute))
+      const stores = [{ arg: grower.args.push(write(out)) - 1, value }]
+      const rowStores = [{ arg: grower.args.push(write(dtype, 'row')) - 1, value: total }]
+      const passes = [pass, { kind: 'map', stores } as const]
+      const kernel = { name: `fold ${seed}`, args: grower.args, scalars: grower.scalars, passes, rowStores }
+      for (let i = 0; i < 3; i++) check(random, kernel, randomExtent(random), grower.values, { zeros: true })
     }
   })
 

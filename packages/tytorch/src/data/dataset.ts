@@ -3,7 +3,7 @@
 import { IndexError, NotImplementedError, ValueError } from '../base/errors.ts'
 import { tensor } from '../ops/create.ts'
 import { indexSelect } from '../ops/gather.ts'
-import { select } from '../ops/view.ts'
+import { select } from '../ops/slice.ts'
 import { Tensor } from '../tensor/tensor.ts'
 
 /** What samplers need of a dataset. */

@@ -3,7 +3,7 @@
 import { memory } from '../backend/memory.ts'
 import { type DTypeName, dtypeOf } from '../base/dtype.ts'
 import { contiguousStrides, numelOf, type Sizes } from '../base/shape.ts'
-import { contiguous } from '../ops/view.ts'
+import { contiguous } from '../ops/copy.ts'
 import { allocate, type Storage } from '../tensor/storage.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
 import type { Packed } from './pack.ts'

@@ -2,7 +2,7 @@
 import { RuntimeError } from '../base/errors.ts'
 import { tensor } from '../ops/create.ts'
 import { cat, stack } from '../ops/join.ts'
-import { norm } from '../ops/reduce.ts'
+import { norm } from '../ops/statistics.ts'
 import { noGrad } from '../tensor/mode.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { setData } from './parameter.ts'

@@ -3,15 +3,8 @@ import { bool } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { type Expr, k } from '../ir/expr.ts'
 import * as m from '../ir/maths.ts'
-import {
-  type Binary,
-  binary,
-  inPlaceOf,
-  op,
-  type TensorLike,
-  type UnaryOptions,
-  withInPlace,
-} from '../tensor/define.ts'
+import { inPlaceOf, op, type TensorLike, withInPlace } from '../tensor/define.ts'
+import { type Binary, binary, type UnaryOptions } from '../tensor/elementwise.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { eq, ge, logicalAnd } from './compare.ts'
 import { log, neg } from './unary.ts'

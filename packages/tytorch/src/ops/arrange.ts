@@ -4,13 +4,14 @@ import { RuntimeError } from '../base/errors.ts'
 import { type Sizes, wrapDim, wrapDims } from '../base/shape.ts'
 import { constant, k, load, position, scalar } from '../ir/expr.ts'
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
-import { type Args, copyValues, op, sizesOf, snapshot } from '../tensor/define.ts'
+import { type Args, op, sizesOf } from '../tensor/define.ts'
+import { copyValues, snapshot } from '../tensor/elementwise.ts'
 import { changeInPlace, record } from '../tensor/node.ts'
 import { runRows } from '../tensor/run.ts'
 import { alias, empty, type Tensor } from '../tensor/tensor.ts'
 import { arange, type CreateOptions, filled, tensor } from './create.ts'
 import { outside } from './gather.ts'
-import { diagonal } from './view.ts'
+import { diagonal } from './slice.ts'
 
 type Triangle = (x: Tensor, ...args: Args<[diagonal?: number], { diagonal?: number }>) => Tensor
 

@@ -13,7 +13,7 @@ import {
   uint8,
 } from '../base/dtype.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { to } from './view.ts'
+import { to } from './copy.ts'
 
 const as =
   (dtype: DType) =>

@@ -2,9 +2,9 @@
 import { RuntimeError } from '../base/errors.ts'
 import { num } from '../ir/build.ts'
 import { type Expr, k } from '../ir/expr.ts'
-import { type Args, type Binary, binary, op, type Unary, type UnaryOptions, unary } from '../tensor/define.ts'
+import { type Args, op } from '../tensor/define.ts'
+import { type Binary, binary, type Unary, type UnaryOptions, unary } from '../tensor/elementwise.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { mul } from './arithmetic.ts'
 
 /** max(x, 0); the gradient at 0 is 0. */
 export const relu: Unary = unary({
@@ -21,14 +21,14 @@ export const thresholdBackward: Binary = binary({
   name: 'thresholdBackward',
   dtype: 'same',
   expr: (g, out) => k.select(k.gt(out, num(out, 0)), g, num(g, 0)),
-  grad: [(gg, _g, out) => thresholdBackward(gg, out), (gg) => mul(gg, 0)],
+  grad: [(gg, _g, out) => thresholdBackward(gg, out), (gg) => gg.mul(0)],
   saves: ['y', ''],
   domain: { kinks: true },
   noInPlace: true,
 })
 
 const halfOnTies = (g: Tensor, wins: Tensor, ties: Tensor): Tensor =>
-  mul(g, wins.to(g.dtype).add(mul(ties.to(g.dtype), 0.5)))
+  g.mul(wins.to(g.dtype).add(ties.to(g.dtype).mul(0.5)))
 
 const order =
   (pick: 'max' | 'min') =>
@@ -146,7 +146,7 @@ const clampLow: Binary = binary({
   name: 'clampMin',
   dtype: 'same',
   expr: order('max'),
-  grad: [(g, x, y) => mul(g, ge(x, y).to(g.dtype)), (g, x, y) => mul(g, lt(x, y).to(g.dtype))],
+  grad: [(g, x, y) => g.mul(ge(x, y).to(g.dtype)), (g, x, y) => g.mul(lt(x, y).to(g.dtype))],
   saves: ['xy', 'xy'],
   domain: { kinks: true },
 })
@@ -155,7 +155,7 @@ const clampHigh: Binary = binary({
   name: 'clampMax',
   dtype: 'same',
   expr: order('min'),
-  grad: [(g, x, y) => mul(g, le(x, y).to(g.dtype)), (g, x, y) => mul(g, gt(x, y).to(g.dtype))],
+  grad: [(g, x, y) => g.mul(le(x, y).to(g.dtype)), (g, x, y) => g.mul(gt(x, y).to(g.dtype))],
   saves: ['xy', 'xy'],
   domain: { kinks: true },
 })

@@ -14,8 +14,9 @@ import { broadcastAll, device, Prepared, runMap } from '../tensor/run.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
 import { add, div, mul, rsub, sub } from './arithmetic.ts'
 import { eq, lt } from './compare.ts'
+import { amax, amin } from './extreme.ts'
 import { checkReduction, type Reduction, reduceLoss } from './loss.ts'
-import { amax, amin, sum } from './reduce.ts'
+import { sum } from './reduce.ts'
 import { abs, exp, log, neg, sgn, sigmoid } from './unary.ts'
 
 const c = (x: Expr, value: number): Expr => constant(value, x.type)

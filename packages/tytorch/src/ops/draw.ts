@@ -12,7 +12,7 @@ import {
   uniformFill,
 } from '../base/random.ts'
 import type { Sizes } from '../base/shape.ts'
-import { copyValues, snapshot } from '../tensor/define.ts'
+import { copyValues, snapshot } from '../tensor/elementwise.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
 import { changeInPlace, record, requiresGrad } from '../tensor/node.ts'
 import { alias, empty, type Tensor } from '../tensor/tensor.ts'

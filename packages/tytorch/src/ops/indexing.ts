@@ -3,14 +3,15 @@
 import { bool, type DType, int32, int64, uint8 } from '../base/dtype.ts'
 import { IndexError, RuntimeError, ValueError } from '../base/errors.ts'
 import { broadcastSizes, expandStrides, type Sizes, sameSizes } from '../base/shape.ts'
-import { type Num, op, reduceLike, shapeOf } from '../tensor/define.ts'
+import { type Num, op } from '../tensor/define.ts'
+import { reduceLike, shapeOf } from '../tensor/elementwise.ts'
 import { record } from '../tensor/node.ts'
 import { alias, empty, Tensor } from '../tensor/tensor.ts'
 import { tensor } from './create.ts'
 import { offsetsOf, outOfBounds, outside, type Plan, pick } from './gather.ts'
 import { nonzeroColumns } from './masks.ts'
 import { put, scalarTensor, written } from './put.ts'
-import { select, sliceDim as sliceOf } from './view.ts'
+import { select, sliceDim as sliceOf } from './slice.ts'
 
 /** Elements from `start` up to `stop` in steps of `step`, as Python's `slice`; null stands for the end it is at. */
 export class Slice {

@@ -7,8 +7,9 @@ import { record } from '../tensor/node.ts'
 import { device } from '../tensor/run.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
 import { add, mul } from './arithmetic.ts'
+import { contiguous, to } from './copy.ts'
 import { sum } from './reduce.ts'
-import { contiguous, expand, to, transpose } from './view.ts'
+import { expand, transpose } from './view.ts'
 
 /** The dtype in which the device multiplies matrices of `dtype`. */
 function productDtype(dtype: DType): 'float32' | 'float64' | 'int32' | 'int64' {

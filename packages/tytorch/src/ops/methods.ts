@@ -6,7 +6,9 @@ import * as arithmetic from './arithmetic.ts'
 import * as arrange from './arrange.ts'
 import * as cast from './cast.ts'
 import * as compare from './compare.ts'
+import * as copy from './copy.ts'
 import * as create from './create.ts'
+import * as extreme from './extreme.ts'
 import * as gather from './gather.ts'
 import * as graph from './graph.ts'
 import * as indexing from './indexing.ts'
@@ -18,7 +20,9 @@ import * as rectifier from './rectifier.ts'
 import * as reduce from './reduce.ts'
 import * as scan from './scan.ts'
 import * as scatter from './scatter.ts'
+import * as part from './slice.ts'
 import * as sort from './sort.ts'
+import * as statistics from './statistics.ts'
 import * as unary from './unary.ts'
 import * as uniques from './unique.ts'
 import * as view from './view.ts'
@@ -30,8 +34,10 @@ type InPlace<M> = { [K in keyof M & string as K extends `${string}_` ? never : `
 
 const internal = {
   create: ['tensor', 'asTensor', 'zeros', 'ones', 'empty', 'full', 'arange', 'linspace', 'eye', 'finish', 'filled', 'fillValues', 'splitSizes', 'requireGrad'],
-  reduce: ['valuesIndices', 'pickedGradient', 'variance', 'max', 'min'],
-  view: ['sliceDim', 'checkBroadcast'],
+  extreme: ['valuesIndices', 'pickedGradient', 'max', 'min', 'checkNotEmpty'],
+  statistics: ['variance'],
+  view: ['viewOf'],
+  part: ['sliceDim'],
   graph: ['backwardAll', 'grad'],
   linear: ['linear'],
   arrange: ['trilIndices', 'triuIndices'],
@@ -58,8 +64,12 @@ export interface TensorMethods
     InPlace<typeof compare>,
     Methods<typeof graph, Internal<'graph'>>,
     Methods<typeof linear, Internal<'linear'>>,
-    Methods<typeof reduce, Internal<'reduce'>>,
+    Methods<typeof reduce>,
+    Methods<typeof extreme, Internal<'extreme'>>,
+    Methods<typeof statistics, Internal<'statistics'>>,
     Methods<typeof view, Internal<'view'>>,
+    Methods<typeof part, Internal<'part'>>,
+    Methods<typeof copy>,
     Methods<typeof arrange, Internal<'arrange'>>,
     Pick<InPlace<typeof arrange>, 'tril_' | 'triu_'>,
     Methods<typeof gather, Internal<'gather'>>,
@@ -78,10 +88,11 @@ export interface TensorMethods
       InPlace<typeof scatter>,
       'scatter_' | 'scatterAdd_' | 'scatterReduce_' | 'indexAdd_' | 'indexCopy_' | 'indexFill_'
     >,
-    Pick<InPlace<typeof view>, 'transpose_' | 't_' | 'detach_'> {
-  readonly max: reduce.ExtremeMethod
-  readonly min: reduce.ExtremeMethod
-  readonly var: Method<typeof reduce.variance>
+    Pick<InPlace<typeof view>, 'transpose_' | 't_'>,
+    Pick<InPlace<typeof copy>, 'detach_'> {
+  readonly max: extreme.ExtremeMethod
+  readonly min: extreme.ExtremeMethod
+  readonly var: Method<typeof statistics.variance>
   readonly nonzero: masks.NonzeroMethod
   readonly median: sort.MedianMethod
   readonly nanmedian: sort.MedianMethod
@@ -119,8 +130,12 @@ export function installMethods(): void {
     [compare, []],
     [graph, internal.graph],
     [linear, internal.linear],
-    [reduce, internal.reduce],
+    [reduce, []],
+    [extreme, internal.extreme],
+    [statistics, internal.statistics],
     [view, internal.view],
+    [part, internal.part],
+    [copy, []],
     [arrange, internal.arrange],
     [gather, internal.gather],
     [indexing, internal.indexing],
@@ -141,8 +156,8 @@ export function installMethods(): void {
   }
   define('prelu', rectifier.prelu as unknown as AnyFunction)
   define('hardshrink', rectifier.hardshrink as unknown as AnyFunction)
-  define('max', reduce.max as unknown as AnyFunction)
-  define('min', reduce.min as unknown as AnyFunction)
-  define('var', reduce.variance as unknown as AnyFunction)
+  define('max', extreme.max as unknown as AnyFunction)
+  define('min', extreme.min as unknown as AnyFunction)
+  define('var', statistics.variance as unknown as AnyFunction)
   define('where', masks.whereOf as unknown as AnyFunction)
 }

@@ -1,7 +1,7 @@
 // The order of elements: stable radix sorts of rows on the host, for everything that sorts. Elements become unsigned
 // keys (one or two 32-bit words) that compare as the elements do: NaN above all numbers, -0 and 0 equal.
 import { type DType, float32, float64, int32, int64 } from '../base/dtype.ts'
-import { copyValues } from '../tensor/define.ts'
+import { copyValues } from '../tensor/elementwise.ts'
 import { alias, empty, type Tensor } from '../tensor/tensor.ts'
 
 /** Sort keys of a row-major array; `high` is null where one word is enough. */

@@ -1,13 +1,14 @@
 // Copies with a part replaced: selectScatter, sliceScatter, diagonalScatter, and indexReduce.
 import { RuntimeError } from '../base/errors.ts'
 import { type Sizes, sameSizes, wrapDim } from '../base/shape.ts'
-import { type Args, copyValues, op } from '../tensor/define.ts'
+import { type Args, op } from '../tensor/define.ts'
+import { copyValues } from '../tensor/elementwise.ts'
 import { record } from '../tensor/node.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tensor } from './create.ts'
 import { checkSlices } from './gather.ts'
 import { written } from './put.ts'
-import { diagonal, select, sliceDim } from './view.ts'
+import { diagonal, select, sliceDim } from './slice.ts'
 
 /** A copy of `x` with `src` in place of the view that `part` takes. */
 function patched(x: Tensor, src: Tensor, name: string, part: (t: Tensor) => Tensor): Tensor {

@@ -8,8 +8,8 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { add, div, mul, rsub, sub } from './arithmetic.ts'
 import { clampMax, gt, le } from './compare.ts'
 import { type Formula, type Inplace, type Plain, plainOp, pointwise } from './formula.ts'
+import { chunk } from './slice.ts'
 import { abs, erf, exp, neg, sigmoid, tanh } from './unary.ts'
-import { chunk } from './view.ts'
 
 const c = (x: Expr, value: number): Expr => constant(value, x.type)
 const { add: plus, sub: minus, mul: times, select: piece } = k

@@ -18,7 +18,8 @@ import {
   randperm as randpermDraw,
 } from '../base/random.ts'
 import { broadcastSizes, type Sizes } from '../base/shape.ts'
-import { type Args, copyValues, op } from '../tensor/define.ts'
+import { type Args, op } from '../tensor/define.ts'
+import { copyValues } from '../tensor/elementwise.ts'
 import { noGrad } from '../tensor/mode.ts'
 import { record } from '../tensor/node.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'

@@ -3,11 +3,12 @@
 import { type DType, decode, encode, float64, int64 } from '../base/dtype.ts'
 import { IndexError, RuntimeError } from '../base/errors.ts'
 import { numelOf, wrapDim } from '../base/shape.ts'
-import { type Args, copyValues, op } from '../tensor/define.ts'
+import { type Args, op } from '../tensor/define.ts'
+import { copyValues } from '../tensor/elementwise.ts'
 import { record } from '../tensor/node.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
+import { type ValuesIndices, valuesIndices } from './extreme.ts'
 import { cat } from './join.ts'
-import { type ValuesIndices, valuesIndices } from './reduce.ts'
 
 type Elements = { [i: number]: number }
 

@@ -7,9 +7,9 @@ import { type Args, op } from '../tensor/define.ts'
 import { record } from '../tensor/node.ts'
 import { alias, empty, Tensor } from '../tensor/tensor.ts'
 import { filled } from './create.ts'
+import { pickedGradient, type ValuesIndices, valuesIndices } from './extreme.ts'
 import { pick, planAlong } from './gather.ts'
 import { isNanKey, type Keys, keysOf, orderOf, positionsTensor, rowsOf, sameKey } from './order.ts'
-import { pickedGradient, type ValuesIndices, valuesIndices } from './reduce.ts'
 
 /** Rows of the dimension sorted: sizes with it last, its width, and their number. */
 function layout(x: Tensor, dim: number): { sizes: number[]; width: number; rows: number } {

@@ -130,7 +130,7 @@ export function leafOf(x: Tensor): Leaf {
 
 /** True if `x` takes part in recording. */
 export function requiresGrad(x: Tensor): boolean {
-  return x.node !== null || (x.leaf !== null && x.leaf.requiresGrad) || (x.base !== null && historyOf(x) !== null)
+  return x.node !== null || x.leaf?.requiresGrad === true || (x.base !== null && historyOf(x) !== null)
 }
 
 /** The node that `x`'s gradient goes to: what made it, or its accumulator; null if it needs none. */

@@ -1,12 +1,12 @@
 // Reductions over any dimensions: which rows a kernel has to walk, and the shape of what comes out.
 import type { Scalar } from '../backend/device.ts'
-import type { DType } from '../base/dtype.ts'
+import type { ComputeType, DType } from '../base/dtype.ts'
 import { contiguousStrides, numelOf, type Sizes, wrapDims } from '../base/shape.ts'
-import { acc, type Expr, k, load, other, result } from '../ir/expr.ts'
+import { acc, constant, type Expr, k, load, other, result } from '../ir/expr.ts'
 import type { Kernel } from '../ir/kernel.ts'
-import { copyValues } from './define.ts'
+import { copyValues } from './elementwise.ts'
 import { runPlainRows, runRows } from './run.ts'
-import { alias, empty, emptyLike, type Tensor } from './tensor.ts'
+import { alias, empty, emptyLike, Tensor } from './tensor.ts'
 
 /** Dimensions a reduction is asked for: one, several, or all for null. */
 export type Dim = number | readonly number[] | null
@@ -142,4 +142,38 @@ function joinedStride(x: Tensor, dims: readonly number[]): number | null {
     if (x.strides[walked[i]] !== x.strides[walked[i + 1]] * x.sizes[walked[i + 1]]) return null
   }
   return x.strides[walked[walked.length - 1]]
+}
+
+/** Kernels of one op, by input dtype and by that of the first output. */
+const kernels = new Map<string, (Kernel | undefined)[]>()
+
+/** The kernel of a reduction, built on first use. */
+export function kernelFor(
+  name: string,
+  from: DType,
+  to: readonly DType[],
+  scalars: Kernel['scalars'],
+  fold: () => Fold,
+): Kernel {
+  let list = kernels.get(name)
+  if (!list) {
+    list = []
+    kernels.set(name, list)
+  }
+  const at = from.index * 16 + to[0].index
+  return (list[at] ??= reduceKernel(name, from, to, scalars, fold()))
+}
+
+/** 0 as an expression. */
+export const zero = (type: ComputeType): Expr => constant(0, type)
+
+/** `g` of a reduction, seen in the shape of the input. */
+export function spread(g: Tensor, sizes: Sizes, dim: Dim | undefined, keepdim: boolean): Tensor {
+  const dims = wrapDims(dim, sizes.length)
+  return (keepdim ? g : g.reshape(reducedSizes(sizes, dims, true))).expand(sizes)
+}
+
+/** Throws TypeError for what is no tensor. */
+export function checkTensor(name: string, x: unknown): void {
+  if (!(x instanceof Tensor)) throw new TypeError(`${name}(): argument 'input' must be Tensor, not ${typeof x}`)
 }

@@ -1,0 +1,357 @@
+// The element-wise families: records of one or two operands become functions, in-place functions, kernels for every
+// combination of dtypes, and nodes that undo broadcasting on the way back.
+import type { Scalar } from '../backend/device.ts'
+import { bool, type DType, dtypes, getDefaultDtype, type Operand, resultType, scalarKind } from '../base/dtype.ts'
+import { RuntimeError } from '../base/errors.ts'
+import { broadcastSizes, type Sizes, sameSizes } from '../base/shape.ts'
+import { constant, type Expr, k, load, scalar } from '../ir/expr.ts'
+import { type Arg, mapKernel } from '../ir/kernel.ts'
+import {
+  checkCast,
+  type Domain,
+  gradientName,
+  type Num,
+  register,
+  type TensorLike,
+  withInPlace,
+  writeOut,
+} from './define.ts'
+import { isGradEnabled } from './mode.ts'
+import { changeInPlace, record, requiresGrad } from './node.ts'
+import { Prepared, runMap } from './run.ts'
+import { empty, emptyLike, Tensor } from './tensor.ts'
+
+/** The gradient of a family's record may need these, by letter. */
+type Saves = string
+
+/** The operand of an elementwise op as promotion sees it. */
+function operandOf(x: TensorLike): Operand {
+  return x instanceof Tensor
+    ? { dtype: x.dtype, rank: x.sizes.length }
+    : { dtype: bool, rank: 0, weak: scalarKindOf(x) }
+}
+
+function scalarKindOf(x: Num): 'bool' | 'int' | 'float' {
+  if (typeof x !== 'number' && typeof x !== 'bigint' && typeof x !== 'boolean') {
+    throw new TypeError(`expected a Tensor or a number, got ${x === null ? 'null' : typeof x}`)
+  }
+  return scalarKind(x)
+}
+
+/** A scalar as the launch argument of compute type of `dtype`. */
+function launchScalar(x: Num, dtype: DType): Scalar {
+  if (dtype.compute === 'i64') return BigInt(typeof x === 'number' ? Math.trunc(x) : x)
+  if (dtype.compute === 'bool') return Number(Boolean(x))
+  return Number(x)
+}
+
+const readArg = (dtype: DType): Arg => ({ dtype, mode: 'read', per: 'element' })
+
+const writeArg = (dtype: DType): Arg => ({ dtype, mode: 'write', per: 'element' })
+
+/** What the result's dtype is: that of the inputs, a float, bool. */
+export type DTypeRule = 'same' | 'float' | 'bool'
+
+function ruleDtype(rule: DTypeRule, common: DType): { compute: DType; out: DType } {
+  if (rule === 'bool') return { compute: common, out: bool }
+  const compute = rule === 'float' && !common.isFloatingPoint ? getDefaultDtype() : common
+  return { compute, out: compute }
+}
+
+export interface UnaryRecord {
+  readonly name: string
+  readonly python?: string
+  readonly dtype: DTypeRule
+  /** The element's value, from one of the compute type. */
+  readonly expr: (x: Expr) => Expr
+  /** The gradient from the incoming one; absent where the op has none. */
+  readonly grad?: (g: Tensor, x: Tensor, out: Tensor) => Tensor
+  /** Which of `x` and `o` (out) the gradient reads. */
+  readonly saves?: Saves
+  readonly domain?: Domain
+  /** PyTorch has no `name_`. */
+  readonly noInPlace?: boolean
+}
+
+export interface UnaryOptions {
+  readonly out?: Tensor
+}
+
+/** An op of one tensor, element by element. */
+export type Unary = (x: Tensor, options?: UnaryOptions) => Tensor
+
+/** Defines an element-wise op of one tensor. */
+export function unary(r: UnaryRecord): Unary {
+  const prepared: (Prepared | undefined)[] = []
+  const outs: (DType | undefined)[] = []
+  const prepare = (dtype: DType): Prepared => {
+    const { compute, out } = ruleDtype(r.dtype, dtype)
+    const value = r.expr(k.cast(load(0, dtype.compute), compute.compute))
+    const made = new Prepared(
+      mapKernel(r.name, [readArg(dtype), writeArg(out)], [], [{ arg: 1, value: k.cast(value, out.compute) }]),
+    )
+    if (getDefaultDtype() === dtypes[0]) {
+      prepared[dtype.index] = made
+      outs[dtype.index] = out
+    }
+    return made
+  }
+  const node = gradientName(r.name)
+  const { grad } = r
+  const savesX = r.saves?.includes('x') ?? false
+  const savesOut = r.saves?.includes('o') ?? false
+
+  const track = (x: Tensor, out: Tensor): Tensor => {
+    if (!grad) return out
+    const saved = savesX ? (savesOut ? [x, out] : [x]) : savesOut ? [out] : []
+    return record(out, node, [x], saved, (g, s) => [grad(g, s[0], s[s.length - 1])])
+  }
+  const fn = (x: Tensor, options?: UnaryOptions): Tensor => {
+    if (!(x instanceof Tensor)) throw new TypeError(`${r.name}(): argument 'input' must be Tensor, not ${typeof x}`)
+    const p = prepared[x.dtype.index] ?? prepare(x.dtype)
+    const out = emptyLike(x, outs[x.dtype.index] ?? p.kernel.args[1].dtype)
+    if (x.contiguousLayout && x.count > 0) p.contiguous(x.count, x.pointer, out.pointer)
+    else runMap(p, x.sizes, [x, out])
+    if (options?.out) return writeOut(r.name, out, options.out)
+    return x.node !== null || x.leaf !== null || x.base !== null ? track(x, out) : out
+  }
+  const inPlace = (x: Tensor): Tensor => {
+    const p = prepared[x.dtype.index] ?? prepare(x.dtype)
+    checkCast(p.kernel.args[1].dtype, x.dtype)
+    const recorded = grad !== undefined && isGradEnabled() && requiresGrad(x)
+    const before = recorded && savesX ? x.clone().detach() : x
+    const source = recorded ? snapshot(x) : x
+    changeInPlace(x)
+    if (p.kernel.args[1].dtype === x.dtype) runMap(p, x.sizes, [x, x])
+    else {
+      const result = emptyLike(x, p.kernel.args[1].dtype)
+      runMap(p, x.sizes, [x, result])
+      copyValues(result, x)
+    }
+    if (!recorded || !grad) return x
+    const saved = savesX ? (savesOut ? [before, x] : [before]) : savesOut ? [x] : []
+    return record(x, node, [source], saved, (g, s) => [grad(g, s[0], s[s.length - 1])])
+  }
+  register({
+    name: r.name,
+    ...(r.python ? { python: r.python } : {}),
+    family: 'unary',
+    signature: 'input, *, out',
+    differentiable: grad !== undefined,
+    domain: r.domain ?? {},
+    samples: (t) => [[t(3, 4)], [t()], [t(0, 3)], [t(4, 3).t()]],
+    fn,
+    ...(r.noInPlace ? {} : { inPlace }),
+  })
+  return r.noInPlace ? fn : withInPlace(fn, inPlace)
+}
+
+/** A handle with `x`'s history as it is now, to be an input of an op that changes `x` in place. */
+export function snapshot(x: Tensor): Tensor {
+  const s = new Tensor(x.storage, x.sizes, x.strides, x.offset, x.dtype)
+  s.node = x.node
+  s.nodeOutput = x.nodeOutput
+  s.leaf = x.leaf
+  s.base = x.base
+  s.baseVersion = x.baseVersion
+  return s
+}
+
+const copies: (Prepared | undefined)[] = []
+
+/** Copies values from `from` to `to` (broadcast, converted), with no recording. */
+export function copyValues(from: Tensor, to: Tensor): void {
+  const at = from.dtype.index * 16 + to.dtype.index
+  copies[at] ??= new Prepared(
+    mapKernel(
+      'copy',
+      [readArg(from.dtype), writeArg(to.dtype)],
+      [],
+      [{ arg: 1, value: k.cast(load(0, from.dtype.compute), to.dtype.compute) }],
+    ),
+  )
+  runMap(copies[at], to.sizes, [from, to])
+}
+
+/** Partial derivative with respect to one operand; operands that are scalars arrive as numbers. */
+type Partial2 = (g: Tensor, x: TensorLike, y: TensorLike, out: Tensor) => Tensor
+
+export interface BinaryRecord {
+  readonly name: string
+  readonly python?: string
+  readonly dtype: DTypeRule
+  readonly expr: (x: Expr, y: Expr) => Expr
+  /** Partial derivatives for the first and the second operand, in the common shape; broadcasting is undone here. */
+  readonly grad?: readonly [Partial2 | null, Partial2 | null]
+  /** Which of `x`, `y` and `o` (out) each partial derivative reads. */
+  readonly saves?: readonly [Saves, Saves]
+  readonly domain?: Domain
+  readonly noInPlace?: boolean
+  /** Throws for dtypes that PyTorch refuses. */
+  readonly check?: (common: DType) => void
+}
+
+/** An op of two operands that broadcast, of which one may be a number. */
+export type Binary = (x: TensorLike, y: TensorLike, options?: UnaryOptions) => Tensor
+
+/** Defines an element-wise op of two operands. */
+export function binary(r: BinaryRecord): Binary {
+  const tensorTensor: (Prepared | undefined)[] = []
+  const tensorScalar: (Prepared | undefined)[] = []
+  const scalarTensor: (Prepared | undefined)[] = []
+  const build = (a: DType | null, b: DType | null, common: DType): Prepared => {
+    r.check?.(common)
+    const { compute, out } = ruleDtype(r.dtype, common)
+    const args: Arg[] = []
+    const operand = (dtype: DType | null): Expr => {
+      if (!dtype)
+        return compute.compute === 'bool' ? k.ne(scalar(0, 'i32'), constant(0, 'i32')) : scalar(0, compute.compute)
+      args.push(readArg(dtype))
+      return k.cast(load(args.length - 1, dtype.compute), compute.compute)
+    }
+    const value = k.cast(r.expr(operand(a), operand(b)), out.compute)
+    const types = a && b ? [] : [compute.compute === 'bool' ? ('i32' as const) : compute.compute]
+    return new Prepared(mapKernel(r.name, [...args, writeArg(out)], types, [{ arg: args.length, value }]))
+  }
+  /** The kernel of two tensors; `common` is their result type. */
+  const both = (x: Tensor, y: Tensor): Prepared => {
+    if (x.dtype === y.dtype) return (tensorTensor[x.dtype.index * 17] ??= build(x.dtype, y.dtype, x.dtype))
+    const common = resultType([operandOf(x), operandOf(y)])
+    const at = x.dtype.index * 16 + y.dtype.index + 1000 * (1 + common.index)
+    return (tensorTensor[at] ??= build(x.dtype, y.dtype, common))
+  }
+  const withScalar = (t: Tensor, s: Num, first: boolean): { p: Prepared; value: Scalar } => {
+    const common = resultType([operandOf(t), operandOf(s)])
+    const list = first ? tensorScalar : scalarTensor
+    const at = t.dtype.index * 16 + common.index
+    const p = (list[at] ??= first ? build(t.dtype, null, common) : build(null, t.dtype, common))
+    return { p, value: launchScalar(s, ruleDtype(r.dtype, common).compute) }
+  }
+  const node = gradientName(r.name)
+  const { grad } = r
+  const savesX = r.saves?.[0] ?? ''
+  const savesY = r.saves?.[1] ?? ''
+
+  const track = (x: TensorLike, y: TensorLike, out: Tensor, from: Tensor | null): Tensor => {
+    if (!grad || !isGradEnabled()) return out
+    const wantsX = x instanceof Tensor && requiresGrad(x)
+    const wantsY = y instanceof Tensor && requiresGrad(y)
+    if (!wantsX && !wantsY) return out
+    const letters = (wantsX ? savesX : '') + (wantsY ? savesY : '')
+    const saved: Tensor[] = []
+    const keep = (letter: string, t: TensorLike): number =>
+      t instanceof Tensor && letters.includes(letter) ? saved.push(t) - 1 : -1
+    const ix = keep('x', from ?? x)
+    const iy = keep('y', y)
+    const io = keep('o', out)
+    const inputs: Tensor[] = []
+    if (x instanceof Tensor) inputs.push(x)
+    if (y instanceof Tensor) inputs.push(y)
+    const xLike = x instanceof Tensor ? shapeOf(x) : null
+    const yLike = y instanceof Tensor ? shapeOf(y) : null
+    return record(out, node, inputs, saved, (g, s, needs) => {
+      const xs = ix >= 0 ? s[ix] : x instanceof Tensor ? g : x
+      const ys = iy >= 0 ? s[iy] : y instanceof Tensor ? g : y
+      const o = io >= 0 ? s[io] : g
+      const result: (Tensor | null)[] = []
+      if (xLike) result.push(needs[0] && grad[0] ? reduceLike(grad[0](g, xs, ys, o), xLike) : null)
+      if (yLike) result.push(needs[result.length] && grad[1] ? reduceLike(grad[1](g, xs, ys, o), yLike) : null)
+      return result
+    })
+  }
+  const fn = (x: TensorLike, y: TensorLike, options?: UnaryOptions): Tensor => {
+    let out: Tensor
+    if (x instanceof Tensor && y instanceof Tensor) {
+      const p = both(x, y)
+      const dtype = p.kernel.args[2].dtype
+      if (x.contiguousLayout && y.contiguousLayout && sameSizes(x.sizes, y.sizes) && x.count > 0) {
+        out = emptyLike(x, dtype)
+        p.contiguous(x.count, x.pointer, y.pointer, out.pointer)
+      } else {
+        out = empty(broadcastSizes(x.sizes, y.sizes), dtype)
+        runMap(p, out.sizes, [x, y, out])
+      }
+    } else if (x instanceof Tensor) {
+      const { p, value } = withScalar(x, y as Num, true)
+      out = emptyLike(x, p.kernel.args[1].dtype)
+      if (x.contiguousLayout && x.count > 0) p.contiguous(x.count, x.pointer, out.pointer, value)
+      else runMap(p, x.sizes, [x, out], [value])
+    } else if (y instanceof Tensor) {
+      const { p, value } = withScalar(y, x, false)
+      out = emptyLike(y, p.kernel.args[1].dtype)
+      runMap(p, y.sizes, [y, out], [value])
+    } else
+      throw new TypeError(`${r.name}(): at least one of the operands must be a Tensor, got ${typeof x} and ${typeof y}`)
+    if (options?.out) return writeOut(r.name, out, options.out)
+    return grad ? track(x, y, out, null) : out
+  }
+  const inPlace = (x: Tensor, y: TensorLike): Tensor => {
+    const scalarForm = y instanceof Tensor ? null : withScalar(x, y, true)
+    const p = scalarForm ? scalarForm.p : both(x, y as Tensor)
+    const scalars = scalarForm ? [scalarForm.value] : []
+    const dtype = p.kernel.args[p.kernel.args.length - 1].dtype
+    checkCast(dtype, x.dtype)
+    if (y instanceof Tensor && !sameSizes(broadcastSizes(x.sizes, y.sizes), x.sizes)) {
+      throw new RuntimeError(
+        `output with shape [${x.sizes.join(', ')}] doesn't match the broadcast shape [${broadcastSizes(x.sizes, y.sizes).join(', ')}]`,
+      )
+    }
+    const recorded =
+      grad !== undefined && isGradEnabled() && (requiresGrad(x) || (y instanceof Tensor && requiresGrad(y)))
+    const source = recorded ? snapshot(x) : x
+    const needsOld = recorded && (savesX + savesY).includes('x')
+    const before = needsOld ? x.clone().detach() : null
+    const other = y instanceof Tensor ? (overlaps(x, y) ? y.clone() : y) : null
+    changeInPlace(x)
+    const inputs = other ? [x, other] : [x]
+    if (dtype === x.dtype) runMap(p, x.sizes, [...inputs, x], scalars)
+    else {
+      const result = emptyLike(x, dtype)
+      runMap(p, x.sizes, [...inputs, result], scalars)
+      copyValues(result, x)
+    }
+    return recorded ? track(source, y, x, before) : x
+  }
+  register({
+    name: r.name,
+    ...(r.python ? { python: r.python } : {}),
+    family: 'binary',
+    signature: 'input, other, *, out',
+    differentiable: grad !== undefined,
+    domain: r.domain ?? {},
+    samples: (t) => [
+      [t(3, 4), t(3, 4)],
+      [t(2, 1, 3), t(4, 1)],
+      [t(3), 1.5],
+      [1.5, t(3)],
+      [t(), t(2, 3)],
+      [t(0, 3), t(1, 3)],
+      [t(4, 3).t(), t(3, 4)],
+    ],
+    fn,
+    ...(r.noInPlace ? {} : { inPlace }),
+  })
+  return r.noInPlace ? fn : withInPlace(fn, inPlace)
+}
+
+/** What undoing a broadcast needs to know of an operand, without keeping its memory. */
+export interface Shaped {
+  readonly sizes: Sizes
+  readonly dtype: DType
+}
+
+export function shapeOf(x: Tensor): Shaped {
+  return { sizes: x.sizes, dtype: x.dtype }
+}
+
+/** Sums a gradient over the dimensions that broadcasting added or repeated, and gives it the operand's dtype. */
+export function reduceLike(g: Tensor, like: Shaped): Tensor {
+  const cast = g.dtype === like.dtype ? g : g.to(like.dtype)
+  return sameSizes(cast.sizes, like.sizes) ? cast : cast.sumToSize(like.sizes)
+}
+
+/** True if `y` lies in `x`'s storage in another layout, so that writing `x` could change `y` while it is read. */
+export function overlaps(x: Tensor, y: Tensor): boolean {
+  if (x.storage !== y.storage) return false
+  return x.offset !== y.offset || !sameSizes(x.sizes, y.sizes) || !sameSizes(x.strides, y.strides)
+}
