@@ -5,15 +5,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { memory } from '../src/backend/memory.ts'
 import { openPools } from '../src/data/epoch.ts'
 import * as torch from '../src/index.ts'
+import { collector } from '../src/tensor/collector.ts'
+import { sweep } from '../src/tensor/storage.ts'
 import * as failing from './fixtures/data/failing.ts'
 import { Partition } from './fixtures/data/partition.ts'
 import { Naive, Rows, Sharded, shareOut, Who } from './fixtures/data/sets.ts'
 
-const { DataLoader, randomSplit, Subset, TensorDataset } = torch.utils.data
+const { DataLoader, randomSplit, TensorDataset } = torch.utils.data
 const { Failing, Slow } = failing
 
 interface Case {
@@ -269,5 +271,59 @@ describe('failures', () => {
     expect(never.message).toMatch(/promise that is never settled/)
     expect(uncaught.message).toMatch(/exited unexpectedly: Error: nobody catches this/)
     expect(tensors.message).toMatch(/Caught RuntimeError.*not enough memory/s)
+  })
+})
+
+describe('the end', () => {
+  const script = fileURLToPath(new URL('./fixtures/data/ends.ts', import.meta.url))
+  const run = async (manner: string, ...flags: string[]): Promise<string> => {
+    const { stdout } = await promisify(execFile)(process.execPath, [...flags, script, manner], { timeout: 15_000 })
+    return stdout.trim()
+  }
+
+  it('lets the process end by itself', async () => {
+    const outputs = await Promise.all([run('break'), run('throw'), run('abandon'), run('persist')])
+    expect(outputs).toEqual(['[ 0, 1 ]', 'Error: in the loop', '[ 0, 1 ]', '[ 0, 1 ]\n[ 2, 3 ]\n[ 0, 1 ]\n[ 2, 3 ]'])
+  })
+
+  it('survives a worker that runs out of memory or never answers', async () => {
+    const [heap, spin] = await Promise.all([run('heap', '--max-old-space-size=120'), run('spin')])
+    expect(heap).toMatch(/^RuntimeError: DataLoader worker \(pid\(s\) \d+\) exited unexpectedly: .*memory/)
+    expect(spin).toBe('RuntimeError: DataLoader timed out after 1 seconds')
+  })
+
+  it('leaves no thread, handle or memory of 1000 loaders, opened, broken off, failed or abandoned', async () => {
+    const rows = new TensorDataset(torch.arange(4000).view(1000, 4))
+    const count = (): number[] => [threads(), readdirSync('/proc/self/fd').length]
+    const none = { batchSize: 100, shuffle: true }
+    const some = { batchSize: 2, numWorkers: 1 }
+    // The first worker opens what stays open for the next ones.
+    await all(new DataLoader(new Rows(2), some))
+    const before = count()
+    const used = memory.used
+    for (let i = 0; i < 1000; i++) {
+      const work = i % 100 === 0
+      const manner = (i / (work ? 100 : 1)) % 5
+      const loader: AsyncIterable<unknown> = work
+        ? new DataLoader(manner === 2 ? new Failing('throw') : new Rows(8), some)
+        : new DataLoader(manner === 2 ? { length: 9, getItem: () => undefined } : rows, none)
+      if (manner === 0) await all(loader)
+      else if (manner === 1) for await (const _ of loader) break
+      else if (manner === 2) await fails(loader)
+      else if (manner === 3) await loader[Symbol.asyncIterator]().next()
+      else loader[Symbol.asyncIterator]()
+    }
+    sweep(true)
+    for (let i = 0; i < 100 && openPools() > 0; i++) {
+      collector.collect(false)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    for (let i = 0; i < 50 && count()[0] > before[0]; i++) await new Promise((resolve) => setTimeout(resolve, 20))
+    sweep(true)
+    const [threadsAfter, handlesAfter] = count()
+    expect(openPools()).toBe(0)
+    expect(threadsAfter).toBeLessThanOrEqual(before[0])
+    expect(handlesAfter).toBeLessThanOrEqual(before[1])
+    expect(memory.used - used).toBeLessThan(200_000)
   })
 })

@@ -193,8 +193,9 @@ class Grower {
   private readonly random: Random
   private readonly pool: Expr[] = []
 
-  constructor(random: Random) {
+  constructor(random: Random, rows = false) {
     this.random = random
+    if (rows) this.pool.push(load(this.args.push(read(pick(random, dtypes), 'row')) - 1, this.args[0].dtype.compute))
     for (let i = 0; i < 1 + Math.floor(random() * 3); i++) {
       const dtype = pick(random, random() < 0.6 ? [f32, f32, f64, i32, i64, bool] : dtypes)
       this.pool.push(load(this.args.push(read(dtype)) - 1, dtype.compute))
@@ -510,6 +511,41 @@ describe('row kernels', () => {
       )
       const random = randomFrom(60 + dtype.index)
       for (let i = 0; i < 60; i++) check(random, kernel, randomExtent(random), [], { small: true, zeros: true })
+    }
+  })
+
+  test('random folds, and maps of their results, give what the interpreter gives', () => {
+    const [lo, hi] = (process.env.SEEDS ?? '1-160').split('-').map(Number)
+    for (let seed = lo; seed <= hi; seed++) {
+      require('node:fs').writeSync(1, seed + ' r\n')
+      const random = randomFrom(1000 + seed)
+      const grower = new Grower(random, true)
+      for (let i = 0; i < 2 + (seed % 8); i++) grower.grow()
+      const dtype = pick(random, [f32, f64, i32, i64, bool])
+      const folded = grower.of(dtype.compute)
+      const low = dtype.kind === 'float' ? -Infinity : -(2 ** 31)
+      const folds =
+        dtype === bool
+          ? ([
+              [k.or, false],
+              [k.and, true],
+              [k.xor, false],
+            ] as const)
+          : ([
+              [k.max, low],
+              [k.min, dtype.kind === 'float' ? Infinity : 2 ** 31 - 1],
+              [k.add, 0],
+            ] as const)
+      const [op, init] = pick(random, dtype.kind === 'float' ? folds.slice(0, 2) : folds)
+      const pass = simple(op, init, dtype === i64 ? k.cast(k.cast(folded, 'i32'), 'i64') : folded)
+      const total = result(0, 0, dtype.compute)
+      const out = pick(random, dtypes)
+      const value = k.select(k.lt(folded, total), grower.of(out.compute), k.cast(total, out.compute))
+      const stores = [{ arg: grower.args.push(write(out)) - 1, value }]
+      const rowStores = [{ arg: grower.args.push(write(dtype, 'row')) - 1, value: total }]
+      const passes = [pass, { kind: 'map', stores } as const]
+      const kernel = { name: `fold ${seed}`, args: grower.args, scalars: grower.scalars, passes, rowStores }
+      for (let i = 0; i < 3; i++) check(random, kernel, randomExtent(random), grower.values, { zeros: true })
     }
   })
 

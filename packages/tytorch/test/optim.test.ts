@@ -1,5 +1,5 @@
 // Optimizers against ten steps of PyTorch's with each option, and what they print, store and refuse.
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import * as torch from '../src/index.ts'
 import { nn, optim } from '../src/index.ts'
 import type { Tensor } from '../src/tensor/tensor.ts'
@@ -201,5 +201,56 @@ describe('state dicts', () => {
     expect(() => new optim.Adam([{ params: [one()] }, { params: [one()] }]).loadStateDict(saved)).toThrow(
       'loaded state dict has a different number of parameter groups',
     )
+  })
+})
+
+describe('schedules', () => {
+  const S = optim.lrScheduler
+  const make: Record<string, (o: optim.SGD) => optim.lrScheduler.LRScheduler | optim.lrScheduler.ReduceLROnPlateau> = {
+    'LambdaLR(o, lambda e: 0.9 ** e)': (o) => new S.LambdaLR(o, (e) => 0.9 ** e),
+    'StepLR(o, 3)': (o) => new S.StepLR(o, 3),
+    'StepLR(o, step_size=2, gamma=0.5)': (o) => new S.StepLR(o, { stepSize: 2, gamma: 0.5 }),
+    'MultiStepLR(o, [2, 5, 5])': (o) => new S.MultiStepLR(o, [2, 5, 5]),
+    'ConstantLR(o)': (o) => new S.ConstantLR(o),
+    'ConstantLR(o, factor=0.5, total_iters=3)': (o) => new S.ConstantLR(o, { factor: 0.5, totalIters: 3 }),
+    'LinearLR(o)': (o) => new S.LinearLR(o),
+    'LinearLR(o, 0.25, 0.75, 8)': (o) => new S.LinearLR(o, 0.25, 0.75, 8),
+    'ExponentialLR(o, 0.8)': (o) => new S.ExponentialLR(o, 0.8),
+    'CosineAnnealingLR(o, 4)': (o) => new S.CosineAnnealingLR(o, 4),
+    'CosineAnnealingLR(o, T_max=6, eta_min=0.01)': (o) => new S.CosineAnnealingLR(o, { TMax: 6, etaMin: 0.01 }),
+    'ReduceLROnPlateau(o, patience=1)': (o) => new S.ReduceLROnPlateau(o, { patience: 1 }),
+    "ReduceLROnPlateau(o, 'max', 0.5, 0, cooldown=2, min_lr=0.03)": (o) =>
+      new S.ReduceLROnPlateau(o, 'max', 0.5, 0, { cooldown: 2, minLr: 0.03 }),
+  }
+
+  test.each(Object.keys(make))('%s is PyTorch’s, also when resumed', (text) => {
+    const optimizer = new optim.SGD([{ params: [one()] }, { params: [one()], lr: 0.1 }], { lr: 0.4 })
+    let scheduler = make[text](optimizer)
+    const rates = (): number[] => optimizer.paramGroups.map((g) => g.lr as number)
+    const found = [rates()]
+    for (const metric of recorded.metrics) {
+      optimizer.step()
+      scheduler.step(metric)
+      found.push(rates())
+      if (found.length === 5) {
+        const saved = [optimizer.stateDict(), scheduler.stateDict()] as const
+        scheduler = make[text](optimizer)
+        optimizer.loadStateDict(saved[0])
+        scheduler.loadStateDict(saved[1])
+      }
+      expect(scheduler.getLastLr()).toEqual(rates())
+    }
+    found.forEach((pair, i) => {
+      pair.forEach((lr, group) => {
+        expect(lr, `group ${group}, epoch ${i}`).toBeCloseTo(recorded.schedules[text][i][group], 14)
+      })
+    })
+  })
+
+  test('a scheduler that steps before its optimizer warns', () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+    new S.StepLR(new optim.SGD([one()]), 1).step()
+    expect(warn.mock.calls[0][0]).toContain('Detected call of `lr_scheduler.step()` before `optimizer.step()`.')
+    warn.mockRestore()
   })
 })

@@ -59,6 +59,8 @@ interface Recorded {
   readonly optimizers: OptimizerCase[]
   readonly draws: DrawCase[]
   readonly texts: Record<string, string>
+  readonly schedules: Record<string, number[][]>
+  readonly metrics: number[]
 }
 
 const file = new URL('fixtures/nn/modules.json.gz', import.meta.url)

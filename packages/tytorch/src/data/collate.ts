@@ -1,5 +1,6 @@
 // Collation: how a list of samples becomes one batch. Tensors, typed arrays, numbers, booleans and bigints become
 // tensors with a new first dimension; strings stay a list; arrays, objects and maps are collated part by part.
+import { memory } from '../backend/memory.ts'
 import { bool, float64, int64, uint8 } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { sameSizes } from '../base/shape.ts'
@@ -78,8 +79,13 @@ function collateTensors(batch: readonly Tensor[]): Tensor {
     return stack(batch as Tensor[], 0)
   }
   const out = empty([batch.length, ...first.sizes], first.dtype)
-  const target = out.raw() as Float32Array
-  for (let i = 0; i < batch.length; i++) target.set(batch[i].raw() as Float32Array, i * first.count)
+  const target = out.pointer
+  const size = first.count * first.dtype.itemsize
+  const bytes = memory.views.u8
+  for (let i = 0; i < batch.length; i++) {
+    const from = batch[i].pointer
+    bytes.copyWithin(target + i * size, from, from + size)
+  }
   return out
 }
 

@@ -1,10 +1,13 @@
 // Datasets: the map-style and iterable-style base classes and the ones that combine others, as torch.utils.data has
 // them; and how the loader reads samples of anything that counts as a dataset (an array or a tensor does too).
+import { memory } from '../backend/memory.ts'
+import { int64 } from '../base/dtype.ts'
 import { IndexError, NotImplementedError, ValueError } from '../base/errors.ts'
 import { tensor } from '../ops/create.ts'
 import { indexSelect } from '../ops/gather.ts'
 import { select } from '../ops/slice.ts'
-import { Tensor } from '../tensor/tensor.ts'
+import { requiresGrad } from '../tensor/node.ts'
+import { empty, Tensor } from '../tensor/tensor.ts'
 
 /** What samplers need of a dataset. */
 export interface Sized {
@@ -133,14 +136,23 @@ function row(t: Tensor, index: number): Tensor {
 /** The rows at `indices` of each tensor, in one gather a tensor. Throws IndexError if one is out of range. */
 function rowsOf(tensors: readonly Tensor[], indices: readonly number[]): Tensor[] {
   const n = tensors[0].sizes[0]
-  const at = new BigInt64Array(indices.length)
-  for (let i = 0; i < indices.length; i++) {
-    const index = indices[i]
+  const at = indices.map((index) => {
     if (!Number.isInteger(index) || index < -n || index >= n) row(tensors[0], index) // throws
-    at[i] = BigInt(index < 0 ? index + n : index)
-  }
-  const positions = tensor(at)
-  return tensors.map((t) => indexSelect(t, 0, positions))
+    return index < 0 ? index + n : index
+  })
+  return tensors.map((t) => {
+    if (!t.contiguousLayout || requiresGrad(t)) return indexSelect(t, 0, tensor(at, { dtype: int64 }))
+    const out = empty([at.length, ...t.sizes.slice(1)], t.dtype)
+    const size = n === 0 ? 0 : (t.count / n) * t.dtype.itemsize
+    // Rows of bytes: ten times as fast as a gather by elements where these are small.
+    const [source, target] = [t.pointer, out.pointer]
+    const bytes = memory.views.u8
+    for (let i = 0; i < at.length; i++) {
+      const from = source + at[i] * size
+      bytes.copyWithin(target + i * size, from, from + size)
+    }
+    return out
+  })
 }
 
 /**

@@ -2,16 +2,18 @@
 import { RuntimeError } from '../base/errors.ts'
 import { num } from '../ir/build.ts'
 import { type Expr, k } from '../ir/expr.ts'
-import { type Args, op } from '../tensor/define.ts'
+import { type Args, inPlaceOf, op } from '../tensor/define.ts'
 import { type Binary, binary, type Unary, type UnaryOptions, unary } from '../tensor/elementwise.ts'
+import { isSpare } from '../tensor/node.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
 /** max(x, 0); the gradient at 0 is 0. */
 export const relu: Unary = unary({
   name: 'relu',
   dtype: 'same',
-  expr: (x) => k.max(x, num(x, 0)),
-  grad: (g, _x, out) => thresholdBackward(g, out),
+  // pmax keeps a NaN on its left, at a third of the price of max.
+  expr: (x) => (x.type === 'f32' || x.type === 'f64' ? k.pmax(x, num(x, 0)) : k.max(x, num(x, 0))),
+  grad: (g, _x, out) => (isSpare(g) ? inPlaceOf(thresholdBackward)(g, out) : thresholdBackward(g, out)),
   saves: 'o',
   domain: { kinks: true },
 })
@@ -24,7 +26,6 @@ export const thresholdBackward: Binary = binary({
   grad: [(gg, _g, out) => thresholdBackward(gg, out), (gg) => gg.mul(0)],
   saves: ['y', ''],
   domain: { kinks: true },
-  noInPlace: true,
 })
 
 const halfOnTies = (g: Tensor, wins: Tensor, ties: Tensor): Tensor =>

@@ -10,6 +10,7 @@ import { alias, empty, Tensor } from '../tensor/tensor.ts'
 import { tensor } from './create.ts'
 import { offsetsOf, outOfBounds, outside, type Plan, pick } from './gather.ts'
 import { nonzeroColumns } from './masks.ts'
+import { positionsTensor } from './order.ts'
 import { put, scalarTensor, written } from './put.ts'
 import { select, sliceDim as sliceOf } from './slice.ts'
 
@@ -44,6 +45,8 @@ export type Index = number | string | null | boolean | Slice | Tensor | IndexArr
 interface Slot {
   readonly dim: number
   readonly index: Tensor
+  /** Known to be in range. */
+  readonly checked?: boolean
 }
 
 /** The view that numbers and slices give, and the tensors that stand for some of its dimensions. */
@@ -80,7 +83,8 @@ const isMask = (index: Tensor): boolean => index.dtype === bool || index.dtype =
 
 /** Arrays as tensors; the rest as it is. */
 function normal(index: unknown): Index {
-  if (Array.isArray(index)) return index.length === 0 ? tensor([], { dtype: int64 }) : tensor(index)
+  if (Array.isArray(index))
+    return index.every(Number.isInteger) ? positionsTensor(index, [index.length]) : tensor(index)
   if (typeof index === 'bigint') return Number(index)
   return index === undefined ? refuseUndefined() : (index as Index)
 }
@@ -171,7 +175,7 @@ function integerSlots(x: Tensor, slots: readonly Slot[]): Slot[] {
         `The shape of the mask [${index.sizes.join(', ')}] at index ${bad} does not match the shape of the indexed tensor [${x.sizes.join(', ')}] at index ${dim + bad}`,
       )
     }
-    return nonzeroColumns(index).map((column, i) => ({ dim: dim + i, index: column }))
+    return nonzeroColumns(index).map((column, i) => ({ dim: dim + i, index: column, checked: true }))
   })
 }
 
@@ -189,7 +193,8 @@ function broadcastIndices(slots: readonly Slot[]): Sizes {
 function planOf(x: Tensor, given: readonly Slot[]): Plan {
   const slots = integerSlots(x, given)
   const shape = broadcastIndices(slots)
-  for (const { dim, index } of slots) {
+  for (const { dim, index, checked } of slots) {
+    if (checked) continue
     const bad = outside(index, -x.sizes[dim], x.sizes[dim])
     if (bad !== null) throw new IndexError(outOfBounds(bad, dim, x.sizes[dim]))
   }

@@ -175,28 +175,30 @@ export const maskedFill: (
 
 // Host routine: how many elements there are is known only after they were read.
 /** Row-major positions of the elements of `x` that are not zero. */
-export function nonzeroPositions(x: Tensor): number[] {
+export function nonzeroPositions(x: Tensor): Uint32Array {
   const test = x.dtype === bool ? x.detach().contiguous() : x.detach().ne(0).contiguous()
   const raw = test.raw() as Uint8Array
-  const found: number[] = []
-  for (let i = 0; i < raw.length; i++) if (raw[i] !== 0) found.push(i)
+  let count = 0
+  for (let i = 0; i < raw.length; i++) count += raw[i]
+  const found = new Uint32Array(count)
+  for (let i = 0, n = 0; n < count; i++) if (raw[i] !== 0) found[n++] = i
   return found
 }
 
 // Host routine.
 /** Row-major positions as coordinates in `sizes`: int64, [positions, dimensions]. */
-function coordinates(found: readonly number[], sizes: Sizes): Tensor {
+function coordinates(found: Uint32Array, sizes: Sizes): Tensor {
   const rank = sizes.length
   const out = empty([found.length, rank], int64)
   const raw = out.raw()
   const words = new Int32Array(raw.buffer as ArrayBuffer, raw.byteOffset, 2 * found.length * rank)
-  for (let i = 0; i < found.length; i++) {
-    let rest = found[i]
-    for (let d = rank - 1; d >= 0; d--) {
-      const at = 2 * (i * rank + d)
-      words[at] = rest % sizes[d]
-      words[at + 1] = 0
-      rest = Math.floor(rest / sizes[d])
+  words.fill(0)
+  for (let d = rank - 1; d >= 0; d--) {
+    const size = sizes[d]
+    for (let i = 0, at = 2 * d; i < found.length; i++, at += 2 * rank) {
+      const above = Math.floor(found[i] / size)
+      words[at] = found[i] - above * size
+      found[i] = above
     }
   }
   return out

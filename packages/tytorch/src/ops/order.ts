@@ -146,7 +146,7 @@ export function positionsTensor(positions: ArrayLike<number>, sizes: readonly nu
   const words = new Int32Array(raw.buffer as ArrayBuffer, raw.byteOffset, 2 * out.count)
   for (let i = 0; i < out.count; i++) {
     words[2 * i] = positions[i]
-    words[2 * i + 1] = 0
+    words[2 * i + 1] = positions[i] < 0 ? -1 : 0
   }
   return out
 }

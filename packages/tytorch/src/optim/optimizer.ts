@@ -120,6 +120,8 @@ export abstract class Optimizer<O extends object = LearningRate> {
   readonly paramGroups: ParamGroup<O>[] = []
   /** Each parameter's state, from its first step. */
   readonly state = new Map<Tensor, State>()
+  /** How many steps were made; schedulers warn where there was none. */
+  steps = 0
   /** The options where a group names none. */
   readonly defaults: O
 
@@ -194,6 +196,7 @@ export abstract class Optimizer<O extends object = LearningRate> {
   step<T>(closure: () => T): T
   step<T>(closure?: () => T): T | undefined {
     const loss = closure && enableGrad(closure)
+    this.steps++
     for (const group of this.paramGroups) {
       for (const p of group.params) {
         const grad = p.leaf?.grad
@@ -280,7 +283,8 @@ function printed(value: unknown): string {
   return value instanceof Tensor ? value.toString() : formatValue(value as PythonValue)
 }
 
-function camelCase(name: string): string {
+/** A name in our spelling: `weight_decay` is `weightDecay`. */
+export function camelCase(name: string): string {
   return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
 }
 

@@ -265,3 +265,9 @@ export function changeInPlace(x: Tensor): void {
   // The base of a changed view, or the tensor itself, keeps its own history.
   if (x.base === null) x.baseVersion = x.storage.version
 }
+
+/** True if a gradient may be overwritten: backward made it, nobody but the asking node reads it, nothing records. */
+export function isSpare(g: Tensor): boolean {
+  const { storage } = g
+  return storage.temporary && storage.holds === 1 && !isGradEnabled() && g.contiguousLayout && g.base === null
+}
