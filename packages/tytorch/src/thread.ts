@@ -1,4 +1,8 @@
 // The entry of a data loader's worker threads: the library itself, and then the worker's loop.
+import { answerCaller } from './data/host.ts'
+
+// Asked for before anything is awaited: a browser drops a message that nobody listens for yet.
+const call = answerCaller()
 
 interface NodeHost {
   getBuiltinModule?(name: 'node:module'): { enableCompileCache?(): unknown } | undefined
@@ -8,4 +12,4 @@ interface NodeHost {
 
 await import('./index.ts')
 const { serve } = await import('./data/serve.ts')
-await serve()
+await serve(await call)

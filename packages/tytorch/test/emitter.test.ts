@@ -397,6 +397,19 @@ function simple(op: (a: Expr, b: Expr) => Expr, init: number | bigint | boolean,
   return fold([constant(init, type)], [op(acc(0, type), value)], [op(acc(0, type), other(0, type))])
 }
 
+/** Associative operations with their neutral elements. */
+type Monoid = readonly [(a: Expr, b: Expr) => Expr, number | boolean]
+const sum: Monoid = [k.add, 0]
+const logical: Monoid[] = [
+  [k.or, false],
+  [k.and, true],
+  [k.xor, false],
+]
+const extrema = (float: boolean): Monoid[] => [
+  [k.max, float ? -Infinity : -(2 ** 31)],
+  [k.min, float ? Infinity : 2 ** 31 - 1],
+]
+
 function rowKernel(name: string, args: Arg[], passes: Kernel['passes'], rowStores: Kernel['rowStores']): Kernel {
   return { name, args, scalars: [], passes, rowStores }
 }
@@ -518,20 +531,8 @@ describe('row kernels', () => {
       for (let i = 0; i < 2 + (seed % 8); i++) grower.grow()
       const dtype = pick(random, [f32, f64, i32, i64, bool])
       const folded = grower.of(dtype.compute)
-      const low = dtype.kind === 'float' ? -Infinity : -(2 ** 31)
-      const folds =
-        dtype === bool
-          ? ([
-              [k.or, false],
-              [k.and, true],
-              [k.xor, false],
-            ] as const)
-          : ([
-              [k.max, low],
-              [k.min, dtype.kind === 'float' ? Infinity : 2 ** 31 - 1],
-              [k.add, 0],
-            ] as const)
-      const [op, init] = pick(random, dtype.kind === 'float' ? folds.slice(0, 2) : folds)
+      const float = dtype.kind === 'float'
+      const [op, init] = pick(random, dtype === bool ? logical : [...extrema(float), ...(float ? [] : [sum])])
       const pass = simple(op, init, dtype === i64 ? k.cast(k.cast(folded, 'i32'), 'i64') : folded)
       const total = result(0, 0, dtype.compute)
       const out = pick(random, dtypes)

@@ -133,8 +133,14 @@ export interface Caller {
   exit(): void
 }
 
-/** In a thread: resolves with the first message and the way to answer. */
-export function answerCaller(): Promise<{ hello: unknown; caller: Caller }> {
+/** The first message to a thread, and the way to answer. */
+export interface Call {
+  readonly hello: unknown
+  readonly caller: Caller
+}
+
+/** In a thread: resolves when its owner has called. */
+export function answerCaller(): Promise<Call> {
   const node = nodeThreads()
   return new Promise((resolve) => {
     if (node) {

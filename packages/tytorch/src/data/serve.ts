@@ -4,7 +4,7 @@ import { defaultGenerator } from '../base/random.ts'
 import { defaultCollate, defaultConvert } from './collate.ts'
 import { type DatasetLike, isPromise } from './dataset.ts'
 import { createFetcher, END, type Fetcher } from './fetch.ts'
-import { answerCaller, type Caller } from './host.ts'
+import type { Call, Caller } from './host.ts'
 import { takesWholeBatches } from './options.ts'
 import { findExport, type Named, namesIn, Packer, unpack } from './pack.ts'
 import {
@@ -27,9 +27,8 @@ export interface Work {
 }
 
 /** Serves the loader that started this thread until it says that it is done. */
-export async function serve(): Promise<void> {
+export async function serve({ hello, caller }: Call): Promise<void> {
   markWorkerThread()
-  const { hello, caller } = await answerCaller()
   const worker = new Served(hello as Hello, caller)
   let tail: Promise<void> = worker.prepare()
   caller.onMessage((order) => {

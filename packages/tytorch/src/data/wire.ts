@@ -4,7 +4,7 @@ import { memory } from '../backend/memory.ts'
 import { type DTypeName, dtypeOf } from '../base/dtype.ts'
 import { contiguousStrides, numelOf, type Sizes } from '../base/shape.ts'
 import { contiguous } from '../ops/copy.ts'
-import { allocate, type Storage } from '../tensor/storage.ts'
+import { allocate, openArena, type Storage } from '../tensor/storage.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
 import type { Packed } from './pack.ts'
 
@@ -126,7 +126,14 @@ export class Yard {
 
   /** Blocks for one batch; none before the first has come. */
   reserve(): Storage[] {
-    return memory.shared ? Array.from(this.sizes, (bytes) => allocate(bytes)) : []
+    if (!memory.shared) return []
+    // Not in the arena of a scope that happens to be open: its end would free what a worker still writes into.
+    const arena = openArena(null)
+    try {
+      return Array.from(this.sizes, (bytes) => allocate(bytes))
+    } finally {
+      openArena(arena)
+    }
   }
 
   /** The tensor that came as `parcel`, in one of `storages` or copied from its bytes. */

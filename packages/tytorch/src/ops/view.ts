@@ -1,16 +1,7 @@
 // Views of other shapes over the same storage, each with the view that undoes it as its gradient.
 import { type DType, DType as DTypeClass } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
-import {
-  inferSizes,
-  isContiguous,
-  numelOf,
-  type Sizes,
-  sameSizes,
-  viewStrides,
-  wrapDim,
-  wrapDims,
-} from '../base/shape.ts'
+import { inferSizes, isContiguous, numelOf, type Sizes, viewStrides, wrapDim, wrapDims } from '../base/shape.ts'
 import { type Args, op, sizesOf } from '../tensor/define.ts'
 import { reduceLike, shapeOf, snapshot } from '../tensor/elementwise.ts'
 import { type BackwardOne, record } from '../tensor/node.ts'
@@ -302,7 +293,9 @@ export const squeeze: (x: Tensor, ...args: Args<[dim?: number | Sizes], { dim?: 
   samples: (t) => [[t(1, 3, 1)], [t(1, 3, 1), 0], [t(1, 3, 1), [0, 2]], [t(2, 3), 1]],
   differentiable: true,
   forward: (x: Tensor, dim?: number | Sizes) => {
-    const among = dim === undefined ? null : wrapDims(dim, x.ndim)
+    // A 0-d tensor may be asked for dimension 0 or -1; no dimensions at all leave the shape as it is.
+    const listed = dim === undefined ? [] : wrapDims(dim, Math.max(x.ndim, 1))
+    const among = dim === undefined ? null : Array.isArray(dim) && dim.length === 0 ? [] : listed
     const kept = x.sizes.map((_, i) => i).filter((i) => x.sizes[i] !== 1 || (among !== null && !among.includes(i)))
     const { sizes } = x
     const pick = (from: Sizes): number[] => kept.map((i) => from[i])
