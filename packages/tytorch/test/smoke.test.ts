@@ -61,7 +61,7 @@ const run = (command: string, ...args: string[]) => {
 }
 
 beforeAll(() => {
-  const tarball = pack('tytorch', join(project, 'tarball'))
+  const tarball = await pack('tytorch', join(project, 'tarball'))
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'user', private: true, type: 'module' }))
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(CONFIG))
   writeFileSync(join(project, 'train.ts'), SCRIPT)

@@ -114,6 +114,9 @@ export function createWasmDevice(host: Host = detect()): Device {
 }
 
 function prepare(kernel: Kernel): Compiled {
+  if (scalarOffset(kernel, kernel.scalars.length) > reserved.scratch - reserved.descriptor) {
+    throw new Error(`kernel '${kernel.name}' has too many arguments: ${kernel.args.length}`)
+  }
   const divides = nodesOf(kernel).some(isDivision)
   return { divides, layout: new Layout(kernel), flats: new Map(), runs: new Map() }
 }

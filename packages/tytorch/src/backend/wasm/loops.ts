@@ -93,12 +93,13 @@ export function frontier(roots: readonly Expr[], level: Level, limit: 0 | 1): Ex
 
 /**
  * Groups of four elements to interleave in a loop that evaluates `roots`. Measured on maths functions of 37 to 64
- * nodes: 8 is the best where V8 makes half as many wide vectors of them (exp 0.60, 0.56, 0.47 ns at 2, 4, 8), else 4.
+ * nodes: 8 is the best where V8 makes half as many wide vectors of them (exp 0.60, 0.56, 0.47 ns at 2, 4, 8), else 4; lanes that are
+ * `scattered` in memory stay as they are.
  */
-export function unroll(roots: readonly Expr[], host: Host): number {
+export function unroll(roots: readonly Expr[], host: Host, scattered = false): number {
   const nodes = topological(roots)
   if (nodes.some((e) => e.op === 'call' || e.op === 'gather' || isDivision(e))) return 1
-  const best = host.revectorize ? 8 : 4
+  const best = host.revectorize && !scattered ? 8 : 4
   const parts = nodes.some((e) => isWide(e.type)) ? 2 : 1
   return Math.max(1, nodes.length > 100 ? best / parts / 2 : best / parts)
 }
@@ -194,7 +195,7 @@ export function emitFlat(kernel: Kernel, kinds: Kinds, host: Host, memory: Memor
     const launch = new Lanes(frame, true, 1, operands, null)
     launch.evaluateSplats(frontier(roots, level, 0))
     const used = elementArgs(kernel, pass)
-    walk(frame, 0, unroll(roots, host), (groups, element) => {
+    walk(frame, 0, unroll(roots, host, kinds.includes('g')), (groups, element) => {
       const lanes = new Lanes(frame, element, groups, operands, launch)
       lanes.evaluate(roots)
       lanes.store(pass.stores)

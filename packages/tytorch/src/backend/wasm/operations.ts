@@ -287,14 +287,11 @@ function cast(on: Group, a: Expr, type: ComputeType, u: number): Value {
   if (a.type === 'bool') return fromBool(on, a, type, u)
   const scalar = scalarCast[`${a.type} ${type}`]
   if (scalar !== undefined) {
-    return value(
-      on,
-      fill(on, type, (lane) => {
-        extract(on, a, u, lane)
-        f.op(scalar)
-      }),
-      'narrow',
-    )
+    const push = (lane: number): void => {
+      extract(on, a, u, lane)
+      f.op(scalar)
+    }
+    return value(on, on.element ? fill(on, type, push) : castMostly(on, a, type, u, push), 'narrow')
   }
   const source = on.parts(a, u, isWide(a.type))
   const [low, high] = [source[0], source[1] ?? source[0]]
@@ -317,6 +314,61 @@ function cast(on: Group, a: Expr, type: ComputeType, u: number): Value {
     f.get(low).op(op).get(high).op(op).shuffle32([0, 1, 4, 5]).set(out[0])
   }
   return value(on, out, 'narrow')
+}
+
+/** 1.5 * 2^52: a float64 below 2^51 added to it has that integer in its low bits. */
+const MAGIC = 6755399441055744
+const MAGIC_BITS = 0x4338000000000000n
+const EXACT = 2 ** 51
+
+/** Casts between i64 and floats: a group with magnitudes below 2^51 by an addition, others lane by lane. */
+function castMostly(on: Group, a: Expr, type: Numeric, u: number, push: (lane: number) => void): Parts {
+  const { frame } = on
+  const { f } = frame
+  const parts = on.parts(a, u, isWide(a.type))
+  const source = a.type === 'f32' ? promoted(frame, parts[0]) : [parts[0], parts[1] ?? parts[0]]
+  const out = frame.vectors(on.partsOf(type))
+  const [magic, bits] = [frame.f64x2(MAGIC), frame.i64x2(MAGIC_BITS)]
+  if (a.type === 'i64') {
+    const half = frame.i64x2(BigInt(EXACT))
+    for (const part of source) f.get(part).get(half).op(i64x2.add).i32(52).op(i64x2.shrU)
+    f.op(v128.or).op(v128.anyTrue).op(i32.eqz)
+  } else {
+    const limit = frame.f64x2(EXACT)
+    for (const part of source) f.get(part).op(f64x2.abs).get(limit).op(f64x2.lt)
+    f.op(v128.and).op(i64x2.allTrue)
+  }
+  f.if(
+    () => {
+      if (type === 'i64') {
+        source.forEach((part, p) => {
+          f.get(part).op(f64x2.trunc).get(magic).op(f64x2.add).get(bits).op(i64x2.sub).set(out[p])
+        })
+        return
+      }
+      source.forEach((part, p) => {
+        f.get(part).get(bits).op(i64x2.add).get(magic).op(f64x2.sub)
+        if (type === 'f64') f.set(out[p])
+        else f.op(f32x4.demoteF64x2Zero)
+      })
+      if (type === 'f32') f.shuffle32([0, 1, 4, 5]).set(out[0])
+    },
+    () => {
+      fill(on, type, push).forEach((part, p) => {
+        f.get(part).set(out[p])
+      })
+    },
+  )
+  return out
+}
+
+/** Four floats as doubles. */
+function promoted(frame: Frame, part: number): Parts {
+  const { f } = frame
+  const [low, high] = frame.vectors(2)
+  f.get(part).op(f64x2.promoteLowF32x4).set(low)
+  f.get(part).get(part).shuffle32([2, 3, 2, 3]).op(f64x2.promoteLowF32x4).set(high)
+  return [low, high]
 }
 
 function toBool(on: Group, a: Expr, u: number): Value {

@@ -125,7 +125,12 @@ class Rows {
 
   /** Interleaved groups of rows: what suits the pass that allows the fewest. */
   private rowGroups(): number {
-    return Math.min(8, ...this.kernel.passes.map((p) => unroll(rootsOf(p), this.frame.host)))
+    return Math.min(8, ...this.kernel.passes.map((p) => this.unroll(p)))
+  }
+
+  private unroll(pass: MapPass | ReducePass): number {
+    const scattered = elementArgs(this.kernel, pass).some((arg) => this.kinds[arg] === 'g')
+    return unroll(rootsOf(pass), this.frame.host, scattered)
   }
 
   /** Writes all passes of one row, or of `groups` groups of four neighbouring rows. */
@@ -159,10 +164,7 @@ class Rows {
     const count = f.local(I32)
     f.get(this.extent[2]).set(count)
     if (this.axis === 'rows') this.steps(pass, count, outer, body)
-    else
-      walk(this.frame, count, unroll(roots, this.frame.host), (size, element) =>
-        this.step(pass, size, element, outer, body),
-      )
+    else walk(this.frame, count, this.unroll(pass), (size, element) => this.step(pass, size, element, outer, body))
   }
 
   private reduce(pass: ReducePass, p: number, outer: Lanes, rows: Lanes): void {
@@ -173,7 +175,7 @@ class Rows {
     const totals =
       this.axis === 'rows'
         ? foldRows(fold, rest, (count, body) => this.steps(pass, count, outer, body))
-        : foldElements(fold, rest, unroll(rootsOf(pass), this.frame.host), (count, size, element, body) =>
+        : foldElements(fold, rest, this.unroll(pass), (count, size, element, body) =>
             this.elementsOf(pass, count, size, element, outer, body),
           )
     totals.forEach((values, i) => {
