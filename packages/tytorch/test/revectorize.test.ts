@@ -1,8 +1,10 @@
 // V8 must join the 128-bit operations of the kernels that matter into 256-bit ones: its own trace says whether it did.
 // The rules that make it do so are the emitter's; this test is what keeps them.
 import { spawnSync } from 'node:child_process'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { detect } from '../src/backend/wasm/features.ts'
+
+vi.setConfig({ testTimeout: 30_000 })
 
 const from = (path: string): string => JSON.stringify(new URL(`../src/${path}`, import.meta.url).href)
 

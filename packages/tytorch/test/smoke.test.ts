@@ -60,7 +60,7 @@ const run = (command: string, ...args: string[]) => {
   }
 }
 
-beforeAll(() => {
+beforeAll(async () => {
   const tarball = await pack('tytorch', join(project, 'tarball'))
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'user', private: true, type: 'module' }))
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(CONFIG))

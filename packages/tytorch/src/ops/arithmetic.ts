@@ -173,16 +173,15 @@ function powGradExponent(g: Tensor, x: TensorLike, y: Tensor, out: Tensor): Tens
   return mul(g, clean)
 }
 
-const squared = (x: TensorLike): TensorLike => (x instanceof Tensor ? mul(x, x) : Number(x) ** 2)
-
 /** The angle of the point (y: x, x: other), in radians. */
 export const atan2: Binary = binary({
   name: 'atan2',
+  numbers: 'none',
   dtype: 'float',
   expr: m.atan2,
   grad: [
-    (g, y, x) => mul(g, div(x, add(squared(x), squared(y)))),
-    (g, y, x) => neg(mul(g, div(y, add(squared(x), squared(y))))),
+    (g, y, x) => mul(g, div(x, add(mul(x, x), mul(y, y)))),
+    (g, y, x) => neg(mul(g, div(y, add(mul(x, x), mul(y, y))))),
   ],
   saves: ['xy', 'xy'],
   domain: { low: 0.3, high: 3 },

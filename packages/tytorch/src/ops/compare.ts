@@ -41,6 +41,7 @@ const order =
 /** The larger of x and y; NaN if either is. Ties share the gradient. */
 export const maximum: Binary = binary({
   name: 'maximum',
+  numbers: 'none',
   dtype: 'same',
   expr: order('max'),
   grad: [(g, x, y) => halfOnTies(g, gt(x, y), eq(x, y)), (g, x, y) => halfOnTies(g, lt(x, y), eq(x, y))],
@@ -51,6 +52,7 @@ export const maximum: Binary = binary({
 /** The smaller of x and y; NaN if either is. Ties share the gradient. */
 export const minimum: Binary = binary({
   name: 'minimum',
+  numbers: 'none',
   dtype: 'same',
   expr: order('min'),
   grad: [(g, x, y) => halfOnTies(g, lt(x, y), eq(x, y)), (g, x, y) => halfOnTies(g, gt(x, y), eq(x, y))],
@@ -61,7 +63,7 @@ export const minimum: Binary = binary({
 const numeric = (x: Expr): Expr => (x.type === 'bool' ? k.cast(x, 'i32') : x)
 
 const comparison = (name: string, test: (x: Expr, y: Expr) => Expr): Binary =>
-  binary({ name, dtype: 'bool', expr: (x, y) => test(numeric(x), numeric(y)) })
+  binary({ name, dtype: 'bool', expr: (x, y) => test(numeric(x), numeric(y)), numbers: 'second' })
 
 /** x == y, element by element. */
 export const eq: Binary = comparison('eq', k.eq)
@@ -92,7 +94,7 @@ export const greater = gt
 export const greaterEqual = ge
 
 const logical = (name: string, test: (x: Expr, y: Expr) => Expr): Binary =>
-  binary({ name, dtype: 'bool', expr: (x, y) => test(k.cast(x, 'bool'), k.cast(y, 'bool')) })
+  binary({ name, dtype: 'bool', expr: (x, y) => test(k.cast(x, 'bool'), k.cast(y, 'bool')), numbers: 'none' })
 
 /** x and y. */
 export const logicalAnd: Binary = logical('logicalAnd', k.and)
@@ -145,6 +147,7 @@ interface ClampOptions extends UnaryOptions {
 
 const clampLow: Binary = binary({
   name: 'clampMin',
+  numbers: 'second',
   dtype: 'same',
   expr: order('max'),
   grad: [(g, x, y) => g.mul(ge(x, y).to(g.dtype)), (g, x, y) => g.mul(lt(x, y).to(g.dtype))],
@@ -154,6 +157,7 @@ const clampLow: Binary = binary({
 
 const clampHigh: Binary = binary({
   name: 'clampMax',
+  numbers: 'second',
   dtype: 'same',
   expr: order('min'),
   grad: [(g, x, y) => g.mul(le(x, y).to(g.dtype)), (g, x, y) => g.mul(gt(x, y).to(g.dtype))],

@@ -187,6 +187,8 @@ export interface BinaryRecord {
   readonly saves?: readonly [Saves, Saves]
   readonly domain?: Domain
   readonly noInPlace?: boolean
+  /** Which operands may be numbers; either if absent. */
+  readonly numbers?: 'second' | 'none'
   /** Throws for dtypes that PyTorch refuses. */
   readonly check?: (common: DType) => void
 }
@@ -259,6 +261,8 @@ export function binary(r: BinaryRecord): Binary {
       return result
     })
   }
+  const notTensor = (argument: string, given: TensorLike): TypeError =>
+    new TypeError(`${r.name}(): argument '${argument}' must be Tensor, not ${typeof given}`)
   const fn = (x: TensorLike, y: TensorLike, options?: UnaryOptions): Tensor => {
     let out: Tensor
     if (x instanceof Tensor && y instanceof Tensor) {
@@ -272,11 +276,13 @@ export function binary(r: BinaryRecord): Binary {
         runMap(p, out.sizes, [x, y, out])
       }
     } else if (x instanceof Tensor) {
+      if (r.numbers === 'none') throw notTensor('other', y)
       const { p, value } = withScalar(x, y as Num, true)
       out = emptyLike(x, p.kernel.args[1].dtype)
       if (x.contiguousLayout && x.count > 0) p.contiguous(x.count, x.pointer, out.pointer, value)
       else runMap(p, x.sizes, [x, out], [value])
     } else if (y instanceof Tensor) {
+      if (r.numbers) throw notTensor('input', x)
       const { p, value } = withScalar(y, x, false)
       out = emptyLike(y, p.kernel.args[1].dtype)
       runMap(p, y.sizes, [y, out], [value])
@@ -286,6 +292,7 @@ export function binary(r: BinaryRecord): Binary {
     return grad ? track(x, y, out, null) : out
   }
   const inPlace = (x: Tensor, y: TensorLike): Tensor => {
+    if (r.numbers === 'none' && !(y instanceof Tensor)) throw notTensor('other', y)
     const scalarForm = y instanceof Tensor ? null : withScalar(x, y, true)
     const p = scalarForm ? scalarForm.p : both(x, y as Tensor)
     const scalars = scalarForm ? [scalarForm.value] : []
@@ -322,8 +329,8 @@ export function binary(r: BinaryRecord): Binary {
     samples: (t) => [
       [t(3, 4), t(3, 4)],
       [t(2, 1, 3), t(4, 1)],
-      [t(3), 1.5],
-      [1.5, t(3)],
+      ...(r.numbers === 'none' ? [] : [[t(3), 1.5]]),
+      ...(r.numbers ? [] : [[1.5, t(3)]]),
       [t(), t(2, 3)],
       [t(0, 3), t(1, 3)],
       [t(4, 3).t(), t(3, 4)],

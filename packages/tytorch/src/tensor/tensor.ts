@@ -13,6 +13,15 @@ const inspect = Symbol.for('nodejs.util.inspect.custom')
 
 /** The sizes of a tensor, as `torch.Size`: an array that prints as PyTorch prints it. */
 export class Size extends Array<number> {
+  /** `new Size([3, 4])`. (Array's own methods call this with a length.) */
+  constructor(sizes: Sizes | number = 0) {
+    if (typeof sizes === 'number') super(sizes)
+    else {
+      super()
+      for (const n of sizes) this.push(n)
+    }
+  }
+
   /** The number of elements of a tensor of this size. */
   numel(): number {
     return numelOf(this)
@@ -25,13 +34,6 @@ export class Size extends Array<number> {
   [inspect](): string {
     return formatSize(this)
   }
-}
-
-/** `sizes` as a `torch.Size`. */
-export function sizeOf(sizes: Sizes): Size {
-  const out = new Size()
-  for (const n of sizes) out.push(n)
-  return out
 }
 
 /** A place where tensors live, as `torch.device`. */
@@ -120,7 +122,7 @@ export class Tensor {
 
   /** The sizes, printed as `torch.Size([3, 4])`. */
   get shape(): Size {
-    return sizeOf(this.sizes)
+    return new Size(this.sizes)
   }
 
   /** All sizes, or the size of `dim`. Throws IndexError if `dim` is out of range. */
