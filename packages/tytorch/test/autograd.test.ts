@@ -4,7 +4,8 @@ import * as torch from '../src/index.ts'
 
 /** The gradient's values; a function, so that TypeScript does not remember what `grad` was set to. */
 const gradOf = (x: torch.Tensor) => x.grad?.tolist()
-const float = (data: torch.TensorData, requiresGrad = true) => torch.tensor(data, { dtype: torch.float32, requiresGrad })
+const float = (data: torch.TensorData, requiresGrad = true) =>
+  torch.tensor(data, { dtype: torch.float32, requiresGrad })
 
 describe('the graph', () => {
   test('is the one PyTorch shows', () => {
@@ -16,7 +17,10 @@ describe('the graph', () => {
     expect(out.gradFn?.name).toBe('MeanBackward0')
     expect(out.gradFn?.nextFunctions[0][0]?.name).toBe('MulBackward0')
     out.backward()
-    expect(x.grad?.tolist()).toEqual([[4.5, 4.5], [4.5, 4.5]])
+    expect(x.grad?.tolist()).toEqual([
+      [4.5, 4.5],
+      [4.5, 4.5],
+    ])
     expect([x.isLeaf, y.isLeaf, x.gradFn]).toEqual([true, false, null])
   })
 
@@ -34,7 +38,11 @@ describe('the graph', () => {
 
   test('gives integers and comparisons no history', () => {
     const x = float([1, 2])
-    expect([x.gt(1).requiresGrad, x.to(torch.int64).requiresGrad, x.argmax().requiresGrad]).toEqual([false, false, false])
+    expect([x.gt(1).requiresGrad, x.to(torch.int64).requiresGrad, x.argmax().requiresGrad]).toEqual([
+      false,
+      false,
+      false,
+    ])
   })
 
   test('P11: attributes of x, y and z = x * y', () => {
@@ -78,7 +86,10 @@ describe('backward', () => {
     const [x, y] = [float([1, 2]), float([3, 4])]
     x.add(y).backward(torch.ones(2))
     x.grad?.add_(1)
-    expect([x.grad?.tolist(), y.grad?.tolist()]).toEqual([[2, 2], [1, 1]])
+    expect([x.grad?.tolist(), y.grad?.tolist()]).toEqual([
+      [2, 2],
+      [1, 1],
+    ])
   })
 
   test('needs a scalar or a gradient', () => {
@@ -87,7 +98,9 @@ describe('backward', () => {
   })
 
   test('needs a graph', () => {
-    expect(() => torch.ones(1).backward()).toThrow('element 0 of tensors does not require grad and does not have a grad_fn')
+    expect(() => torch.ones(1).backward()).toThrow(
+      'element 0 of tensors does not require grad and does not have a grad_fn',
+    )
   })
 
   test('frees the graph unless told to retain it', () => {
@@ -117,13 +130,22 @@ describe('backward', () => {
   })
 
   test('goes through changes of views', () => {
-    const x = float([[1, 2], [3, 4]])
+    const x = float([
+      [1, 2],
+      [3, 4],
+    ])
     const y = x.mul(2)
     y.select(0, 0).mul_(10)
     y.t().select(0, 1).add_(1)
-    expect(y.tolist()).toEqual([[20, 41], [6, 9]])
+    expect(y.tolist()).toEqual([
+      [20, 41],
+      [6, 9],
+    ])
     y.sum().backward()
-    expect(x.grad?.tolist()).toEqual([[20, 20], [2, 2]])
+    expect(x.grad?.tolist()).toEqual([
+      [20, 20],
+      [2, 2],
+    ])
   })
 
   test('with inputs accumulates into those only', () => {
@@ -168,13 +190,17 @@ describe('leaves', () => {
   test('refuse changes in place while recording', () => {
     const x = float([1, 2])
     expect(() => x.add_(1)).toThrow('a leaf Variable that requires grad is being used in an in-place operation.')
-    expect(() => x.select(0, 0).add_(1)).toThrow('a view of a leaf Variable that requires grad is being used in an in-place operation.')
+    expect(() => x.select(0, 0).add_(1)).toThrow(
+      'a view of a leaf Variable that requires grad is being used in an in-place operation.',
+    )
     torch.noGrad(() => x.sub_(1))
     expect(x.tolist()).toEqual([0, 1])
   })
 
   test('must be floating point', () => {
-    expect(() => torch.tensor([1], { requiresGrad: true })).toThrow('only Tensors of floating point and complex dtype can require gradients')
+    expect(() => torch.tensor([1], { requiresGrad: true })).toThrow(
+      'only Tensors of floating point and complex dtype can require gradients',
+    )
   })
 
   test('alone can change requiresGrad', () => {
@@ -248,7 +274,10 @@ describe('hooks', () => {
     y.sum().backward()
     handle.remove()
     x.mul(1).sum().backward()
-    expect(seen).toEqual([[1, 1], [20, 20]])
+    expect(seen).toEqual([
+      [1, 1],
+      [20, 20],
+    ])
     expect(x.grad?.tolist()).toEqual([21, 21])
   })
 

@@ -40,6 +40,7 @@ interface Case {
 const fixture = JSON.parse(readFileSync(new URL('./fixtures/data.json', import.meta.url), 'utf8')) as {
   cases: Case[]
   parity: Case[]
+  training: { train: number[] }
 }
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
@@ -98,6 +99,45 @@ describe('draws', () => {
     const first = [...sampler]
     if (rest.shuffle !== false || numReplicas < 4) sampler.setEpoch(2)
     expect([first, [...sampler], sampler.length]).toEqual(value)
+  })
+})
+
+it("trains as PyTorch does, through a loader, from the seed on: dropout, Nesterov's momentum, a cosine schedule", () => {
+  const csv = readFileSync(new URL('../../../examples/data/iris.csv', import.meta.url), 'utf8')
+  const species = ['setosa', 'versicolor', 'virginica']
+  const rows = csv
+    .trim()
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(','))
+  const x = torch.tensor(
+    rows.map((row) => row.slice(0, 4).map(Number)),
+    { dtype: torch.float32 },
+  )
+  const y = torch.tensor(rows.map((row) => species.indexOf(row[4])))
+  torch.manualSeed(0)
+  const [train] = randomSplit(new TensorDataset(x, y), [112, 38])
+  const { nn } = torch
+  const model = new nn.Sequential(new nn.Linear(4, 64), new nn.Tanh(), new nn.Dropout(0.2), new nn.Linear(64, 3))
+  const criterion = new nn.CrossEntropyLoss()
+  const optimizer = new torch.optim.SGD(model.parameters(), {
+    lr: 0.05,
+    momentum: 0.9,
+    nesterov: true,
+    weightDecay: 1e-3,
+  })
+  const loader = new DataLoader(train, { batchSize: 16, shuffle: true })
+  fixture.training.train.forEach((expected, epoch) => {
+    for (const group of optimizer.paramGroups) group.lr = 0.025 * (1 + Math.cos((Math.PI * epoch) / 40))
+    let sum = 0
+    for (const [features, labels] of loader) {
+      optimizer.zeroGrad()
+      const loss = criterion(model(features), labels)
+      loss.backward()
+      optimizer.step()
+      sum += loss.item()
+    }
+    expect(Math.abs(sum / 7 / expected - 1)).toBeLessThan(epoch < 10 ? 1e-3 : 0.05)
   })
 })
 

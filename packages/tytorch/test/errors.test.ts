@@ -15,7 +15,9 @@ describe('shapes', () => {
   })
 
   test('that do not multiply', () => {
-    expect(() => new nn.Linear(4, 1024)(torch.ones(112, 5))).toThrow('mat1 and mat2 shapes cannot be multiplied (112x5 and 4x1024)')
+    expect(() => new nn.Linear(4, 1024)(torch.ones(112, 5))).toThrow(
+      'mat1 and mat2 shapes cannot be multiplied (112x5 and 4x1024)',
+    )
   })
 
   test('that views can not have', () => {
@@ -28,7 +30,9 @@ describe('shapes', () => {
     expect(() => torch.stack([torch.ones(3), torch.ones(4)])).toThrow(
       'stack expects each tensor to be equal size, but got [3] at entry 0 and [4] at entry 1',
     )
-    expect(() => torch.cat([torch.ones(2, 3), torch.ones(2, 4)])).toThrow(/Sizes of tensors must match except in dimension 0/)
+    expect(() => torch.cat([torch.ones(2, 3), torch.ones(2, 4)])).toThrow(
+      /Sizes of tensors must match except in dimension 0/,
+    )
   })
 
   test('that are ragged', () => {
@@ -43,7 +47,9 @@ describe('dtypes', () => {
   })
 
   test('class targets that are no integers', () => {
-    expect(() => nn.functional.crossEntropy(torch.ones(2, 3), torch.tensor([0.5, 1.5]))).toThrow(/expected .*Long.*Float|Expected/i)
+    expect(() => nn.functional.crossEntropy(torch.ones(2, 3), torch.tensor([0.5, 1.5]))).toThrow(
+      /expected .*Long.*Float|Expected/i,
+    )
   })
 
   test('results that the target can not hold', () => {
@@ -72,7 +78,9 @@ describe('indices', () => {
   })
 
   test('classes out of range', () => {
-    expect(() => nn.functional.crossEntropy(torch.ones(2, 3), torch.tensor([0, 3]))).toThrow('Target 3 is out of bounds.')
+    expect(() => nn.functional.crossEntropy(torch.ones(2, 3), torch.tensor([0, 3]))).toThrow(
+      'Target 3 is out of bounds.',
+    )
   })
 })
 

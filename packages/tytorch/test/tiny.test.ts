@@ -33,7 +33,15 @@ test('a network learns xor', () => {
       return this.out(this.hidden(x).tanh())
     }
   }
-  const x = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]], { dtype: torch.float32 })
+  const x = torch.tensor(
+    [
+      [0, 0],
+      [0, 1],
+      [1, 0],
+      [1, 1],
+    ],
+    { dtype: torch.float32 },
+  )
   const y = torch.tensor([0, 1, 1, 0])
   const model = new Net()
   const optimizer = new torch.optim.Adam(model.parameters(), { lr: 0.05 })

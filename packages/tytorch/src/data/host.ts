@@ -1,4 +1,5 @@
 // Threads as the host has them: node:worker_threads in Node, Web Workers elsewhere, behind one interface.
+import { RuntimeError } from '../base/errors.ts'
 
 type NodeThreads = typeof import('node:worker_threads')
 type NodePort = import('node:worker_threads').MessagePort
@@ -13,6 +14,13 @@ interface NodeProcess {
 export function nodeThreads(): NodeThreads | null {
   const { process } = globalThis as { process?: NodeProcess }
   return (process?.versions?.node && process.getBuiltinModule?.('node:worker_threads')) || null
+}
+
+/** How many threads the host runs at a time, or null where it doesn't say. */
+export function parallelism(): number | null {
+  const { process, navigator } = globalThis as { process?: NodeProcess; navigator?: { hardwareConcurrency?: number } }
+  const os = process?.getBuiltinModule?.('node:os') as { availableParallelism(): number } | undefined
+  return os?.availableParallelism() ?? navigator?.hardwareConcurrency ?? null
 }
 
 /** What a thread tells its owner. */
@@ -39,7 +47,9 @@ export interface Thread {
 /** Starts a thread with its first message, to which a port is added. */
 export function startThread(hello: object, listener: Listener): Thread {
   const node = nodeThreads()
-  return node ? startNode(node, hello, listener) : startWeb(hello, listener)
+  if (node) return startNode(node, hello, listener)
+  if (typeof Worker === 'undefined') throw new RuntimeError('this host has no threads; use numWorkers: 0')
+  return startWeb(hello, listener)
 }
 
 function startNode(

@@ -4,6 +4,7 @@ import type { Generator } from '../base/random.ts'
 import { bind, parse } from '../tensor/define.ts'
 import { collatesTensorsByDefault, defaultCollate, defaultConvert } from './collate.ts'
 import { type DatasetLike, IterableDataset, isPromise } from './dataset.ts'
+import { parallelism } from './host.ts'
 import { BatchSampler, RandomSampler, SequentialSampler } from './sampler.ts'
 
 /** What a loader takes by name, all optional. */
@@ -188,7 +189,7 @@ export function takesWholeBatches(collateFn: unknown): boolean {
 }
 
 function warnOfTooMany(numWorkers: number): void {
-  const cpus = (globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator?.hardwareConcurrency ?? null
+  const cpus = parallelism()
   if (cpus !== null && numWorkers <= cpus) return
   const suggestion =
     cpus === null
