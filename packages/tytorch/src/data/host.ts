@@ -58,7 +58,11 @@ function startNode(
   listener: Listener,
 ): Thread {
   const { port1, port2 } = new MessageChannel()
-  const worker = new Worker(new URL('../thread.ts', import.meta.url), { name: 'tytorch DataLoader' })
+  // --input-type is of the script that came as text, and Node refuses it for a worker's file.
+  const execArgv = (process as NodeJS.Process).execArgv.filter(
+    (flag) => !/^(--input-type(=|$)|module$|commonjs$)/.test(flag),
+  )
+  const worker = new Worker(new URL('../thread.ts', import.meta.url), { name: 'tytorch DataLoader', execArgv })
   const id = worker.threadId
   const inbox: unknown[] = []
   let cause: unknown = null

@@ -24,7 +24,8 @@ export interface MapPass {
 
 /**
  * Accumulators start at `init` (constants), take in each element by `step` (which reads `acc(i)` and loads), and are
- * joined by `merge` (which reads `acc(i)` and `other(i)`): a row may be folded in any number of parts, in order.
+ * joined by `merge` (which reads `acc(i)` and `other(i)`). A row may be folded in any number of interleaved parts, so
+ * `merge` must not depend on their order, and `init` must be neutral for it.
  */
 export interface ReducePass {
   readonly kind: 'reduce'

@@ -119,8 +119,22 @@ function unsigned(out: number[], value: number): void {
   } while (n)
 }
 
-/** Signed LEB128, of 32 or 64 bits. */
-function signed(out: number[], value: bigint): void {
+/** Signed LEB128 of 32 bits. */
+function signed32(out: number[], value: number): void {
+  let n = value | 0
+  for (;;) {
+    const low = n & 127
+    n >>= 7
+    if ((n === 0 && !(low & 64)) || (n === -1 && low & 64)) {
+      out.push(low)
+      return
+    }
+    out.push(low | 128)
+  }
+}
+
+/** Signed LEB128 of 64 bits. */
+function signed64(out: number[], value: bigint): void {
   let n = value
   for (;;) {
     const low = Number(n & 127n)
@@ -174,13 +188,13 @@ export class Func {
 
   i32(value: number): this {
     this.bytes.push(0x41)
-    signed(this.bytes, BigInt(value | 0))
+    signed32(this.bytes, value)
     return this
   }
 
   i64(value: bigint): this {
     this.bytes.push(0x42)
-    signed(this.bytes, BigInt.asIntN(64, value))
+    signed64(this.bytes, BigInt.asIntN(64, value))
     return this
   }
 
