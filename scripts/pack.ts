@@ -94,7 +94,7 @@ export async function build(name: string): Promise<string> {
   writeFileSync(join(dist, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
   const readme = [join(folder, 'README.md'), join(ROOT, 'README.md')].find((path) => existsSync(path))
   if (readme) copyFileSync(readme, join(dist, 'README.md'))
-  copyFileSync(join(ROOT, 'LICENSE'), join(dist, 'LICENSE'))
+  for (const file of ['LICENSE', 'NOTICE']) copyFileSync(join(ROOT, file), join(dist, file))
   return dist
 }
 

@@ -1,38 +1,24 @@
-// Figure: one drawn chart, to be had as a Vega-Lite specification, SVG, PNG, a page, terminal text or notebook output.
+// Picture and Figure: what was drawn, to be had as SVG, PNG, a page, terminal text, notebook output or a specification.
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { TopLevelSpec } from 'vega-lite'
-import type { Line, LineChartOptions } from './chart.ts'
-import { drawTerminal, type TerminalOptions } from './terminal.ts'
+import type { TerminalOptions } from './terminal.ts'
 import { textWidth } from './text.ts'
 
-/** A finished chart. `spec` is plain JSON that any Vega-Lite 5 or 6 viewer shows. */
-export class Figure {
-  readonly spec: TopLevelSpec
-  readonly #lines: readonly Line[]
-  readonly #options: LineChartOptions
+/** Something drawn that can be shown and saved. */
+export abstract class Picture {
+  readonly title: string
+  readonly #draw: (options: TerminalOptions) => string
 
-  constructor(spec: TopLevelSpec, lines: readonly Line[], options: LineChartOptions) {
-    this.spec = spec
-    this.#lines = lines
-    this.#options = options
+  constructor(title: string, draw: (options: TerminalOptions) => string) {
+    this.title = title
+    this.#draw = draw
   }
 
-  /** The figure as SVG text. */
-  async svg(): Promise<string> {
-    // Loaded when first drawn: they take longer to load than a small chart to draw.
-    const [{ compile }, vega] = await Promise.all([import('vega-lite'), import('vega')])
-    measureWithoutCanvas(vega)
-    const { parse, View } = vega
-    const view = new View(parse(compile(this.spec).spec), { renderer: 'none' })
-    try {
-      return await view.toSVG()
-    } finally {
-      view.finalize()
-    }
-  }
+  /** The picture as SVG text. */
+  abstract svg(): Promise<string>
 
-  /** The figure as a PNG file's bytes, `scale` pixels to a CSS pixel. */
+  /** The picture as a PNG file's bytes, `scale` pixels to a CSS pixel. */
   async png({ scale = 2 }: { scale?: number } = {}): Promise<Uint8Array> {
     const [{ Resvg }, svg] = await Promise.all([import('@resvg/resvg-js'), this.svg()])
     const image = new Resvg(svg, {
@@ -47,52 +33,106 @@ export class Figure {
     return image.render().asPng()
   }
 
-  /** A page that shows the figure without a network, with the specification beside it. */
+  /** A page that shows the picture without a network. */
   async html(): Promise<string> {
-    const title = escapeHtml(this.#options.title)
-    const spec = JSON.stringify(this.spec).replaceAll('<', '\\u003c')
+    return this.page()
+  }
+
+  /** The page with `more` markup after the picture. */
+  protected async page(more = ''): Promise<string> {
     return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>${title}</title>
+<title>${escapeMarkup(this.title)}</title>
 <style>body { margin: 2rem; background: white } svg { max-width: 100%; height: auto }</style>
 ${await this.svg()}
-<script type="application/vnd.vegalite.v6+json" id="spec">${spec}</script>
-</html>
+${more}</html>
 `
   }
 
-  /** The figure drawn in characters, about `width` columns by `height` lines, for a terminal. */
+  /** The picture drawn in characters, about `width` columns by `height` lines, for a terminal. */
   terminal(options: TerminalOptions = {}): string {
-    return drawTerminal(this.#lines, this.#options, options)
+    return this.#draw(options)
   }
 
-  /** Writes the figure to a file whose ending says how: .png, .svg, .html or .json (the specification). */
+  /** Writes the picture to a file whose ending says how: .png, .svg, .html or, for charts, .json (the specification). */
   async save(path: string): Promise<void> {
-    const ending = /\.(\w+)$/.exec(path)?.[1].toLowerCase()
+    await writeFile(path, await this.encode(/\.(\w+)$/.exec(path)?.[1].toLowerCase(), path))
+  }
+
+  /** The picture in the form of a file name's ending. */
+  protected async encode(ending: string | undefined, path: string): Promise<string | Uint8Array> {
     switch (ending) {
       case 'png':
-        return writeFile(path, await this.png())
+        return this.png()
       case 'svg':
-        return writeFile(path, await this.svg())
+        return this.svg()
       case 'html':
-        return writeFile(path, await this.html())
-      case 'json':
-        return writeFile(path, `${JSON.stringify(this.spec)}\n`)
+        return this.html()
       default:
-        throw new RangeError(`Figure.save: '${path}' does not end in .png, .svg, .html or .json`)
+        throw new RangeError(`${this.constructor.name}.save: '${path}' does not end in ${this.endings}`)
     }
+  }
+
+  protected get endings(): string {
+    return '.png, .svg or .html'
   }
 
   /** The forms a notebook chooses from, for Jupyter kernels that know the symbol, as Deno's does. */
   async [Symbol.for('Jupyter.display')](): Promise<Record<string, unknown>> {
+    return this.forms()
+  }
+
+  /** The picture by media type. */
+  protected async forms(): Promise<Record<string, unknown>> {
     return {
-      'application/vnd.vegalite.v6+json': this.spec,
       'image/svg+xml': await this.svg(),
       'image/png': Buffer.from(await this.png()).toString('base64'),
       'text/plain': this.terminal({ color: false }),
     }
+  }
+}
+
+/** A finished chart. `spec` is plain JSON that any Vega-Lite 5 or 6 viewer shows. */
+export class Figure extends Picture {
+  readonly spec: TopLevelSpec
+
+  constructor(spec: TopLevelSpec, title: string, draw: (options: TerminalOptions) => string) {
+    super(title, draw)
+    this.spec = spec
+  }
+
+  /** The figure as SVG text. */
+  override async svg(): Promise<string> {
+    // Loaded when first drawn: they take longer to load than a small chart to draw.
+    const [{ compile }, vega] = await Promise.all([import('vega-lite'), import('vega')])
+    measureWithoutCanvas(vega)
+    const { parse, View } = vega
+    const view = new View(parse(compile(this.spec).spec), { renderer: 'none' })
+    try {
+      return await view.toSVG()
+    } finally {
+      view.finalize()
+    }
+  }
+
+  /** A page that shows the figure without a network, with the specification beside it. */
+  override async html(): Promise<string> {
+    const spec = JSON.stringify(this.spec).replaceAll('<', '\\u003c')
+    return this.page(`<script type="application/vnd.vegalite.v6+json" id="spec">${spec}</script>\n`)
+  }
+
+  protected override async encode(ending: string | undefined, path: string): Promise<string | Uint8Array> {
+    return ending === 'json' ? `${JSON.stringify(this.spec)}\n` : super.encode(ending, path)
+  }
+
+  protected override get endings(): string {
+    return '.png, .svg, .html or .json'
+  }
+
+  protected override async forms(): Promise<Record<string, unknown>> {
+    return { 'application/vnd.vegalite.v6+json': this.spec, ...(await super.forms()) }
   }
 }
 
@@ -117,7 +157,8 @@ function measureWithoutCanvas(vega: object): void {
   }
 }
 
-function escapeHtml(text: string): string {
+/** Text as it stands in markup. */
+export function escapeMarkup(text: string): string {
   const names: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
   return text.replace(/[&<>"]/g, (sign) => names[sign])
 }

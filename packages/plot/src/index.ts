@@ -1,5 +1,10 @@
-// @tytorch/plot: curves in one figure, for files, terminals, notebooks and web pages.
-export type { Axis, LineChartOptions, Numbers, Series } from './chart.ts'
+// @tytorch/plot: charts, tables and images for files, terminals, notebooks and web pages.
+export type { LineChartOptions, Series } from './chart.ts'
 export { lineChart } from './chart.ts'
-export { Figure } from './figure.ts'
+export { Figure, Picture } from './figure.ts'
+export type { Points, ScatterChartOptions } from './scatter.ts'
+export { groupByClass, scatterChart } from './scatter.ts'
+export type { TableOptions } from './table.ts'
+export { table } from './table.ts'
 export type { TerminalOptions } from './terminal.ts'
+export type { Axis, ChartOptions, Numbers } from './theme.ts'

@@ -1,12 +1,14 @@
-// A line chart in characters: braille dots, eight to a character, so that a curve stays smooth in a terminal.
-import type { Line, LineChartOptions } from './chart.ts'
+// A chart in characters: curves of braille dots, eight to a character, so that they stay smooth; points as signs.
 import { position, roomyScale, type Scale, tickLabels, tightScale } from './scale.ts'
 import { wrap } from './text.ts'
+import type { ChartOptions, Line } from './theme.ts'
 
 /** Size in characters, axis and legend included; `color` defaults to whether standard output is a colour terminal. */
 export type TerminalOptions = { width?: number; height?: number; color?: boolean }
 
-type Cell = { bits: number; owner: number }
+type Cell = { bits: number; sign?: string; owner: number }
+/** What stands for the values of a series. */
+type Marks = 'lines' | 'points'
 
 // Narrower than this nothing can be read.
 const MIN_WIDTH = 32
@@ -19,13 +21,15 @@ const DOTS = [
 ]
 // Dot columns drawn and left out, in turn: lines can be told apart without colour too.
 const PATTERNS = ['1', '11100', '10', '1110100']
+const SIGNS = ['o', '^', '#', '*', '+', 'v']
 const ANSI = [34, 31, 32, 35, 33, 36]
 
 /** Draws the lines with axes, ticks and a legend; see `Figure.terminal`. */
 export function drawTerminal(
   lines: readonly Line[],
-  { title, subtitle, x, y }: LineChartOptions,
+  { title, subtitle, x, y }: ChartOptions,
   { width = 80, height = 20, color = Boolean(process.stdout?.hasColors?.()) }: TerminalOptions = {},
+  marks: Marks = 'lines',
 ): string {
   const wide = Math.max(width, MIN_WIDTH)
   const header = [title, subtitle ?? ''].flatMap((text) => (text ? wrap(text, wide, (line) => line.length) : []))
@@ -40,7 +44,7 @@ export function drawTerminal(
   const labels = tickLabels(yScale)
   const margin = Math.max(...labels.map((label) => label.length))
   const columns = Math.max(MIN_WIDTH / 2, wide - margin - 3)
-  const xScale = tightScale(
+  const xScale = (marks === 'points' ? roomyScale : tightScale)(
     shown.map(([at]) => at),
     x.scale ?? 'linear',
     Math.max(2, Math.round(columns / 12)),
@@ -49,11 +53,13 @@ export function drawTerminal(
   const labelAt = new Map(
     yScale.ticks.map((tick, i) => [Math.round((1 - position(yScale, tick)) * (rows - 1)), labels[i]]),
   )
-  const body = drawGrid(lines, xScale, yScale, columns, rows).map((cells, row) => {
+  const body = (marks === 'points' ? drawPoints : drawLines)(lines, xScale, yScale, columns, rows).map((cells, row) => {
     const label = labelAt.get(row)
     return `${(label ?? '').padStart(margin)} ${label === undefined ? '│' : '┤'}${paintRow(cells, color)}`
   })
-  const legend = lines.map(({ name }, i) => `${paint(i, sample(i), color)} ${name}`).join('   ')
+  const legend = lines
+    .map(({ name }, i) => `${paint(i, marks === 'points' ? signOf(i) : sample(i), color)} ${name}`)
+    .join('   ')
   const { axis, numbers } = drawAxis(xScale, columns)
   const indent = ' '.repeat(margin + 1)
   const xLabel = ' '.repeat(Math.max(0, Math.floor((columns - x.label.length) / 2))) + x.label
@@ -69,8 +75,29 @@ export function drawTerminal(
     .join('\n')
 }
 
-function drawGrid(lines: readonly Line[], xScale: Scale, yScale: Scale, columns: number, rows: number): Cell[][] {
-  const grid = Array.from({ length: rows }, () => Array.from({ length: columns }, () => ({ bits: 0, owner: -1 })))
+type Draw = (lines: readonly Line[], xScale: Scale, yScale: Scale, columns: number, rows: number) => Cell[][]
+
+const drawPoints: Draw = (lines, xScale, yScale, columns, rows) => {
+  const grid = emptyGrid(columns, rows)
+  lines.forEach(({ points }, owner) => {
+    for (const [at, value] of points) {
+      const row = Math.round((1 - position(yScale, value as number)) * (rows - 1))
+      Object.assign(grid[row][Math.round(position(xScale, at) * (columns - 1))], { sign: signOf(owner), owner })
+    }
+  })
+  return grid
+}
+
+function signOf(owner: number): string {
+  return SIGNS[owner % SIGNS.length]
+}
+
+function emptyGrid(columns: number, rows: number): Cell[][] {
+  return Array.from({ length: rows }, () => Array.from({ length: columns }, () => ({ bits: 0, owner: -1 })))
+}
+
+const drawLines: Draw = (lines, xScale, yScale, columns, rows) => {
+  const grid = emptyGrid(columns, rows)
   lines.forEach(({ points }, owner) => {
     const pattern = PATTERNS[owner % PATTERNS.length]
     const dot = (px: number, py: number) => {
@@ -112,7 +139,9 @@ function paintRow(cells: readonly Cell[], color: boolean): string {
   for (let start = 0, end = 0; start < cells.length; start = end) {
     const { owner } = cells[start]
     while (end < cells.length && cells[end].owner === owner) end++
-    const run = cells.slice(start, end).map(({ bits }) => (bits ? String.fromCharCode(BLANK + bits) : ' '))
+    const run = cells
+      .slice(start, end)
+      .map(({ bits, sign }) => sign ?? (bits ? String.fromCharCode(BLANK + bits) : ' '))
     text += paint(owner, run.join(''), color)
   }
   return text

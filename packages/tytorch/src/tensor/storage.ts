@@ -8,7 +8,7 @@ import { collector } from './collector.ts'
 const SMALL = 2048
 const SLOTS = 64
 /** Bytes allocated between sweeps, at least; half of what survived if that is more. */
-const BUDGET = Number(process.env.BUD ?? 48) * 2 ** 20
+const BUDGET = 48 * 2 ** 20
 
 /** A run of equal small slots. It is given back when no storage in it is reachable any more. */
 class Slab {
