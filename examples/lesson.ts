@@ -1,8 +1,8 @@
-// The lesson's exercises 1 and 2: a first neural network, trained on iris, with a validation loss beside the training loss.
-// `npm run lesson` runs it; `npm run lesson -- --help` lists what can be changed.
+// The lesson's three exercises: a first neural network, trained on iris; a validation loss beside the training loss; and
+// data loaders. `npm run lesson` runs them all, `--exercise 1` one of them; `npm run lesson -- --help` lists the options.
 import * as torch from 'tytorch'
 import { loadIris } from './lesson/iris.ts'
-import { type Lesson, type OptimizerName, startLesson } from './lesson/report.ts'
+import { type Lesson, type Losses, type OnEpoch, type OptimizerName, type Run, startLesson } from './lesson/report.ts'
 
 /** Two fully connected layers: four measurements of a flower in, a score for each of the three species out. */
 export class IrisNet extends torch.nn.Module {
@@ -22,56 +22,91 @@ export class IrisNet extends torch.nn.Module {
 }
 
 /** Rows of the data: features [rows, 4] in float32 and labels [rows] in int64. */
-export type Rows = { x: torch.Tensor; y: torch.Tensor }
+export type Rows = [x: torch.Tensor, y: torch.Tensor]
+
+/** What an epoch goes through: a list with all rows as its only batch, or a DataLoader. */
+export type Batches = Iterable<Rows> | AsyncIterable<Rows>
+
+/** A map-style dataset: item `index` is one flower, its measurements [4] and its label []. */
+export class IrisDataset extends torch.utils.data.Dataset<Rows> {
+  x: torch.Tensor
+  y: torch.Tensor
+
+  constructor([x, y]: Rows) {
+    super()
+    this.x = x
+    this.y = y
+  }
+
+  override get length(): number {
+    return this.y.shape[0]
+  }
+
+  override getItem(index: number): Rows {
+    return [this.x.at(index), this.y.at(index)]
+  }
+}
 
 const criterion = new torch.nn.CrossEntropyLoss()
 
-/** Trains on all rows at once, an epoch a step, and returns both losses of every epoch. */
-export function train(
+/** Trains with one step a batch, and returns the mean training loss of every epoch, and the validation loss after it. */
+export async function train(
   model: IrisNet,
   optimizer: torch.optim.Optimizer,
-  data: Rows,
-  validation: Rows,
+  batches: Batches,
   epochs: number,
-  onEpoch?: (epoch: number, trainLoss: number, valLoss: number) => void,
-): { train: number[]; val: number[] } {
-  const losses = { train: [] as number[], val: [] as number[] }
+  validation?: Batches,
+  onEpoch?: OnEpoch,
+): Promise<Losses> {
+  const losses: Losses = { train: [], val: [] }
   model.train()
   for (let epoch = 0; epoch < epochs; epoch++) {
-    optimizer.zeroGrad()
-    const loss = criterion(model(data.x), data.y)
-    loss.backward()
-    optimizer.step()
-
-    losses.train.push(loss.item())
-    losses.val.push(evaluate(model, validation))
-    onEpoch?.(epoch, losses.train[epoch], losses.val[epoch])
+    let [sum, rows] = [0, 0]
+    for await (const [x, y] of batches) {
+      optimizer.zeroGrad()
+      const loss = criterion(model(x), y)
+      loss.backward()
+      optimizer.step()
+      sum += loss.item() * y.shape[0]
+      rows += y.shape[0]
+    }
+    losses.train.push(sum / rows)
+    if (validation) losses.val.push(await evaluate(model, validation))
+    onEpoch?.(losses.train[epoch], losses.val[epoch])
   }
   return losses
 }
 
-/** The loss on rows that the model does not learn from. */
-export function evaluate(model: IrisNet, data: Rows): number {
+/** The mean of a measure over rows that the model does not learn from: its loss, unless another one is given. */
+export async function evaluate(model: IrisNet, batches: Batches, measure: typeof accuracy = criterion): Promise<number> {
   const training = model.training
   model.eval()
-  const loss = torch.noGrad(() => criterion(model(data.x), data.y).item())
+  let [sum, rows] = [0, 0]
+  for await (const [x, y] of batches) {
+    sum += torch.noGrad(() => measure(model(x), y).item()) * y.shape[0]
+    rows += y.shape[0]
+  }
   model.train(training)
-  return loss
+  return sum / rows
 }
 
 /** The share of rows whose highest score is the right species. */
-export function accuracy(model: IrisNet, data: Rows): number {
-  return torch.noGrad(() => model(data.x).argmax(1).eq(data.y).float().mean().item())
+export function accuracy(scores: torch.Tensor, y: torch.Tensor): torch.Tensor {
+  return scores.argmax(1).eq(y).float().mean()
 }
 
-/** 112 rows to learn from and 38 to validate with, drawn by the current seed. */
-export function splitIris(): [Rows, Rows] {
-  const iris = loadIris()
-  const x = torch.tensor(iris.features, { dtype: torch.float32 }) // [150, 4]
-  const y = torch.tensor(iris.labels, { dtype: torch.int64 }) // [150]
-  const [forTraining, forValidation] = torch.utils.data.randomSplit(new torch.utils.data.TensorDataset(x, y), [112, 38])
-  const rows = (indices: readonly number[]): Rows => ({ x: x.at([...indices]), y: y.at([...indices]) })
-  return [rows(forTraining.indices), rows(forValidation.indices)]
+/** All 150 flowers. */
+export function irisRows(): Rows {
+  const { features, labels } = loadIris()
+  return [torch.tensor(features, { dtype: torch.float32 }), torch.tensor(labels, { dtype: torch.int64 })]
+}
+
+/** 112 flowers to learn from and 38 to validate with, drawn by the current seed. */
+export function splitIris(): [training: Rows, validation: Rows] {
+  const [x, y] = irisRows()
+  const parts = torch.utils.data.randomSplit(new torch.utils.data.TensorDataset(x, y), [112, 38])
+  const [training, validation] = parts.map(({ indices }): Rows => [x.at([...indices]), y.at([...indices])])
+  return [training, validation]
 }
 
 function optimizerFor(model: IrisNet, { optimizer, lr, momentum }: Lesson['options']): torch.optim.Optimizer {
@@ -85,33 +120,18 @@ function optimizerFor(model: IrisNet, { optimizer, lr, momentum }: Lesson['optio
   return optimizers[optimizer]()
 }
 
-async function main(lesson: Lesson): Promise<void> {
-  const { seed, hidden, epochs } = lesson.options
-  torch.manualSeed(seed)
-  const [training, validation] = splitIris()
-  const model = new IrisNet(hidden)
-  lesson.showModel(model)
+/** Trains a new network, and times it. */
+async function run({ options, startProgress }: Lesson, batches: Batches, validation?: Batches): Promise<Run> {
+  const model = new IrisNet(options.hidden)
+  const optimizer = optimizerFor(model, options)
 
-  const progress = lesson.startProgress(epochs)
+  const progress = startProgress()
   const start = performance.now()
-  const losses = train(model, optimizerFor(model, lesson.options), training, validation, epochs, progress.update)
+  const losses = await train(model, optimizer, batches, options.epochs, validation, progress.update)
   const seconds = (performance.now() - start) / 1000
   progress.stop()
 
-  // Timed on a network of its own, so that the trained one stays as it is.
-  const other = new IrisNet(hidden)
-  const otherOptimizer = optimizerFor(other, lesson.options)
-  const epochTime = torch.timeit(() => train(other, otherOptimizer, training, validation, 1), {
-    number: 100,
-    quiet: true,
-  })
-
-  await lesson.report({
-    losses,
-    seconds,
-    epochTime: `${epochTime}`,
-    accuracy: { train: accuracy(model, training), val: accuracy(model, validation) },
-  })
+  const train = await evaluate(model, batches, accuracy)
+  const val = validation ? await evaluate(model, validation, accuracy) : undefined
+  return { losses, seconds, accuracy: { train, val } }
 }
-
-if (import.meta.main) await main(startLesson(process.argv.slice(2)))

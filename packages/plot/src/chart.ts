@@ -4,7 +4,7 @@ import { Figure } from './figure.ts'
 import { roomyScale, tightScale } from './scale.ts'
 import { drawTerminal } from './terminal.ts'
 import type { Line, Numbers } from './theme.ts'
-import { along, type ChartOptions, COLORS, checkSeries, config, DASHES, frame, isDrawable } from './theme.ts'
+import { along, type ChartOptions, COLORS, checkSeries, config, DASHES, extentOf, frame, isDrawable } from './theme.ts'
 import { thin } from './thin.ts'
 
 /** One line: `x` defaults to 0, 1, 2, ... and is as long as `values`. */
@@ -45,12 +45,12 @@ function toSpec(options: LineChartOptions, lines: readonly Line[], width: number
   )
   const shown = rows.flatMap((row) => (row.y === null ? [] : [{ x: row.x, y: row.y }]))
   const xScale = tightScale(
-    shown.map((row) => row.x),
+    extentOf(shown.map((row) => row.x), x),
     x.scale ?? 'linear',
     Math.max(2, width / 90),
   )
   const yScale = roomyScale(
-    shown.map((row) => row.y),
+    extentOf(shown.map((row) => row.y), y),
     y.scale ?? 'linear',
     Math.max(2, height / 50),
   )

@@ -2,6 +2,8 @@
 export type { LineChartOptions, Series } from './chart.ts'
 export { lineChart } from './chart.ts'
 export { Figure, Picture } from './figure.ts'
+export type { LiveChart, LiveChartOptions, LiveStream } from './live.ts'
+export { liveChart } from './live.ts'
 export type { Points, ScatterChartOptions } from './scatter.ts'
 export { groupByClass, scatterChart } from './scatter.ts'
 export type { TableOptions } from './table.ts'

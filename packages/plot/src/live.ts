@@ -1,6 +1,6 @@
 // liveChart: curves of a training that goes on, redrawn in place in a terminal; a line now and then where none is.
 import { lineChart } from './chart.ts'
-import type { Axis, ChartOptions } from './theme.ts'
+import type { ChartOptions } from './theme.ts'
 
 /** Where a live chart goes: `process.stdout` is one. */
 export type LiveStream = {
@@ -12,8 +12,7 @@ export type LiveStream = {
 }
 
 /** What `liveChart` draws; width and height are in characters. */
-export type LiveChartOptions = Omit<ChartOptions, 'subtitle' | 'x'> & {
-  x: Axis
+export type LiveChartOptions = Omit<ChartOptions, 'subtitle'> & {
   /** The names of the curves. */
   series: readonly string[]
   /** The number of values that will come, if known: the axis, the share done and the rare lines go by it. */
@@ -104,9 +103,7 @@ class Screen {
     const [columns, rows] = [this.#stream.columns || 80, this.#stream.rows || 24]
     const done = total ? ` of ${total.toLocaleString('en-US')} (${Math.floor((count / total) * 100)} %)` : ''
     const subtitle = `${x.label} ${count.toLocaleString('en-US')}${done}: ${lastValues(this.#curves)}`
-    // Points at the ends of the axis make it as long as it will be.
-    const ends = total ? [{ name: ' ', values: [Number.NaN], x: [total] }] : []
-    const text = lineChart({ title, subtitle, x, y, series: [...this.#curves, ...ends] }).terminal({
+    const text = lineChart({ title, subtitle, x: { ...x, reach: total }, y, series: this.#curves }).terminal({
       width: Math.min(columns - 1, width),
       height: Math.min(rows - 1, height),
       color: this.#stream.hasColors?.() ?? false,

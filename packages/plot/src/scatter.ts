@@ -4,7 +4,7 @@ import { Figure } from './figure.ts'
 import { roomyScale } from './scale.ts'
 import { drawTerminal } from './terminal.ts'
 import type { Line, Numbers } from './theme.ts'
-import { along, type ChartOptions, COLORS, checkSeries, config, frame, isDrawable, SHAPES } from './theme.ts'
+import { along, type ChartOptions, COLORS, checkSeries, config, extentOf, frame, isDrawable, SHAPES } from './theme.ts'
 
 /** The points of one class: `x` and `values` (along y) of one length. */
 export type Points = { name: string; x: Numbers; values: Numbers }
@@ -54,12 +54,12 @@ function toSpec(options: ScatterChartOptions, lines: readonly Line[], width: num
     points.map(([at, value]) => ({ x: at, y: value as number, class: name })),
   )
   const xScale = roomyScale(
-    rows.map((row) => row.x),
+    extentOf(rows.map((row) => row.x), x),
     x.scale ?? 'linear',
     Math.max(2, width / 90),
   )
   const yScale = roomyScale(
-    rows.map((row) => row.y),
+    extentOf(rows.map((row) => row.y), y),
     y.scale ?? 'linear',
     Math.max(2, height / 50),
   )

@@ -1,7 +1,7 @@
 // A chart in characters: curves of braille dots, eight to a character, so that they stay smooth; points as signs.
 import { position, roomyScale, type Scale, tickLabels, tightScale } from './scale.ts'
 import { wrap } from './text.ts'
-import type { ChartOptions, Line } from './theme.ts'
+import { type ChartOptions, extentOf, type Line } from './theme.ts'
 
 /** Size in characters, axis and legend included; `color` defaults to whether standard output is a colour terminal. */
 export type TerminalOptions = { width?: number; height?: number; color?: boolean }
@@ -37,7 +37,7 @@ export function drawTerminal(
   const shown = lines.flatMap(({ points }) => points.filter((point): point is [number, number] => point[1] !== null))
 
   const yScale = roomyScale(
-    shown.map(([, value]) => value),
+    extentOf(shown.map(([, value]) => value), y),
     y.scale ?? 'linear',
     Math.max(2, Math.round(rows / 4)),
   )
@@ -45,7 +45,7 @@ export function drawTerminal(
   const margin = Math.max(...labels.map((label) => label.length))
   const columns = Math.max(MIN_WIDTH / 2, wide - margin - 3)
   const xScale = (marks === 'points' ? roomyScale : tightScale)(
-    shown.map(([at]) => at),
+    extentOf(shown.map(([at]) => at), x),
     x.scale ?? 'linear',
     Math.max(2, Math.round(columns / 12)),
   )

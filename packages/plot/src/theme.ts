@@ -6,8 +6,11 @@ import { textWidth, wrap } from './text.ts'
 /** Numbers of any array type; values that are not finite leave a gap in a line. */
 export type Numbers = ArrayLike<number>
 
-/** An axis with its label (name the unit in it); `log` drops values that are not positive. */
-export type Axis = { label: string; scale?: 'linear' | 'log' }
+/**
+ * An axis with its label (name the unit in it); `log` drops values that are not positive, and the axis goes on to
+ * `reach` where the values end before it.
+ */
+export type Axis = { label: string; scale?: 'linear' | 'log'; reach?: number | undefined }
 
 /** What every chart has; width and height are of the plotting area, in CSS pixels. */
 export type ChartOptions = {
@@ -44,6 +47,11 @@ const LEGEND_HEIGHT = 0.3
 /** True for a number that an axis can show. */
 export function isDrawable(value: number, axis: Axis): boolean {
   return Number.isFinite(value) && (axis.scale !== 'log' || value > 0)
+}
+
+/** The values that an axis has to have room for. */
+export function extentOf(values: readonly number[], { reach }: Axis): readonly number[] {
+  return reach === undefined ? values : [...values, reach]
 }
 
 /** Throws a RangeError if there are no series, two of one name, or one with an x for other than each value. */

@@ -30,6 +30,8 @@ const { cases } = JSON.parse(readFileSync(new URL('./fixtures/data.json', import
 /** The threads of this process. */
 const threads = (): number => readdirSync('/proc/self/task').length
 vi.spyOn(console, 'warn').mockImplementation(() => {})
+// Threads start slowly on a busy machine.
+vi.setConfig({ testTimeout: 30_000 })
 
 const plain = (x: unknown): unknown => {
   if (x instanceof torch.Tensor) return x.tolist()

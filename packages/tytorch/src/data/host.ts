@@ -58,11 +58,12 @@ function startNode(
   listener: Listener,
 ): Thread {
   const { port1, port2 } = new MessageChannel()
-  // --input-type is of the script that came as text, and Node refuses it for a worker's file.
-  const execArgv = (process as NodeJS.Process).execArgv.filter(
-    (flag) => !/^(--input-type(=|$)|module$|commonjs$)/.test(flag),
-  )
-  const worker = new Worker(new URL('../thread.ts', import.meta.url), { name: 'tytorch DataLoader', execArgv })
+  // --input-type is of a script that came as text, and Node refuses it for a worker's file.
+  const typed = (process as NodeJS.Process).execArgv.some((flag) => flag.startsWith('--input-type'))
+  const worker = new Worker(new URL('../thread.ts', import.meta.url), {
+    name: 'tytorch DataLoader',
+    ...(typed ? { execArgv: [] } : {}),
+  })
   const id = worker.threadId
   const inbox: unknown[] = []
   let cause: unknown = null

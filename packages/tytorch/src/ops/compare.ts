@@ -165,8 +165,10 @@ const clampHigh: Binary = binary({
   domain: { kinks: true },
 })
 
+/** max(x, min), element by element. */
 export const clampMin = clampLow
 
+/** min(x, max), element by element. */
 export const clampMax = clampHigh
 
 /** x limited to [min, max]; at least one bound is needed. */

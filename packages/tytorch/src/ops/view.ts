@@ -278,6 +278,7 @@ export const expand: (x: Tensor, ...sizes: SizesArgs) => Tensor = op({
 
 export const expandAs = (x: Tensor, other: Tensor): Tensor => expand(x, other.sizes)
 
+/** `expand` to `size`. */
 export const broadcastTo: (x: Tensor, sizes: Sizes) => Tensor = op({
   name: 'broadcastTo',
   signature: 'input, size',
