@@ -17,7 +17,7 @@ import {
   writeOut,
 } from './define.ts'
 import { isGradEnabled } from './mode.ts'
-import { changeInPlace, record, requiresGrad } from './node.ts'
+import { type BackwardOne, changeInPlace, record, requiresGrad } from './node.ts'
 import { Prepared, runMap } from './run.ts'
 import { empty, emptyLike, Tensor } from './tensor.ts'
 
@@ -215,17 +215,21 @@ export function binary(r: BinaryRecord): Binary {
     const types = a && b ? [] : [compute.compute === 'bool' ? ('i32' as const) : compute.compute]
     return new Prepared(mapKernel(r.name, [...args, writeArg(out)], types, [{ arg: args.length, value }]))
   }
+  /** Where integers give the default float, kernels of another default are others. */
+  const defaultAt = (common: DType): number =>
+    r.dtype === 'float' && !common.isFloatingPoint ? 100_000 * getDefaultDtype().index : 0
   /** The kernel of two tensors; `common` is their result type. */
   const both = (x: Tensor, y: Tensor): Prepared => {
-    if (x.dtype === y.dtype) return (tensorTensor[x.dtype.index * 17] ??= build(x.dtype, y.dtype, x.dtype))
+    const wide = defaultAt(x.dtype)
+    if (x.dtype === y.dtype) return (tensorTensor[x.dtype.index * 17 + wide] ??= build(x.dtype, y.dtype, x.dtype))
     const common = resultType([operandOf(x), operandOf(y)])
-    const at = x.dtype.index * 16 + y.dtype.index + 1000 * (1 + common.index)
+    const at = x.dtype.index * 16 + y.dtype.index + 1000 * (1 + common.index) + defaultAt(common)
     return (tensorTensor[at] ??= build(x.dtype, y.dtype, common))
   }
   const withScalar = (t: Tensor, s: Num, first: boolean): { p: Prepared; value: Scalar } => {
     const common = resultType([operandOf(t), operandOf(s)])
     const list = first ? tensorScalar : scalarTensor
-    const at = t.dtype.index * 16 + common.index
+    const at = t.dtype.index * 16 + common.index + defaultAt(common)
     const p = (list[at] ??= first ? build(t.dtype, null, common) : build(null, t.dtype, common))
     return { p, value: launchScalar(s, ruleDtype(r.dtype, common).compute) }
   }
@@ -234,32 +238,24 @@ export function binary(r: BinaryRecord): Binary {
   const savesX = r.saves?.[0] ?? ''
   const savesY = r.saves?.[1] ?? ''
 
+  /** Records `out`; `from` is the first operand's value if it is about to be overwritten. */
   const track = (x: TensorLike, y: TensorLike, out: Tensor, from: Tensor | null): Tensor => {
     if (!grad || !isGradEnabled()) return out
-    const wantsX = x instanceof Tensor && requiresGrad(x)
-    const wantsY = y instanceof Tensor && requiresGrad(y)
+    const first = x instanceof Tensor ? x : null
+    const second = y instanceof Tensor ? y : null
+    const wantsX = first !== null && requiresGrad(first)
+    const wantsY = second !== null && requiresGrad(second)
     if (!wantsX && !wantsY) return out
-    const letters = (wantsX ? savesX : '') + (wantsY ? savesY : '')
     const saved: Tensor[] = []
-    const keep = (letter: string, t: TensorLike): number =>
-      t instanceof Tensor && letters.includes(letter) ? saved.push(t) - 1 : -1
-    const ix = keep('x', from ?? x)
-    const iy = keep('y', y)
-    const io = keep('o', out)
-    const inputs: Tensor[] = []
-    if (x instanceof Tensor) inputs.push(x)
-    if (y instanceof Tensor) inputs.push(y)
-    const xLike = x instanceof Tensor ? shapeOf(x) : null
-    const yLike = y instanceof Tensor ? shapeOf(y) : null
-    return record(out, node, inputs, saved, (g, s, needs) => {
-      const xs = ix >= 0 ? s[ix] : x instanceof Tensor ? g : x
-      const ys = iy >= 0 ? s[iy] : y instanceof Tensor ? g : y
-      const o = io >= 0 ? s[io] : g
-      const result: (Tensor | null)[] = []
-      if (xLike) result.push(needs[0] && grad[0] ? reduceLike(grad[0](g, xs, ys, o), xLike) : null)
-      if (yLike) result.push(needs[result.length] && grad[1] ? reduceLike(grad[1](g, xs, ys, o), yLike) : null)
-      return result
-    })
+    const ix =
+      first && ((wantsX && savesX.includes('x')) || (wantsY && savesY.includes('x')))
+        ? saved.push(from ?? first) - 1
+        : -1
+    const iy =
+      second && ((wantsX && savesX.includes('y')) || (wantsY && savesY.includes('y'))) ? saved.push(second) - 1 : -1
+    const io = (wantsX && savesX.includes('o')) || (wantsY && savesY.includes('o')) ? saved.push(out) - 1 : -1
+    const inputs = first ? (second ? [first, second] : [first]) : [second as Tensor]
+    return record(out, node, inputs, saved, backwardOf(grad, ix, iy, io, first ?? x, second ?? y))
   }
   const notTensor = (argument: string, given: TensorLike): TypeError =>
     new TypeError(`${r.name}(): argument '${argument}' must be Tensor, not ${typeof given}`)
@@ -341,6 +337,34 @@ export function binary(r: BinaryRecord): Binary {
   return r.noInPlace ? fn : withInPlace(fn, inPlace)
 }
 
+/** The gradient of one call. What it closes over are sizes and numbers: tensors are only kept if they are saved. */
+function backwardOf(
+  grad: NonNullable<BinaryRecord['grad']>,
+  ix: number,
+  iy: number,
+  io: number,
+  x: TensorLike,
+  y: TensorLike,
+): BackwardOne {
+  const xSizes = x instanceof Tensor ? x.sizes : null
+  const ySizes = y instanceof Tensor ? y.sizes : null
+  const xDtype = x instanceof Tensor ? x.dtype : null
+  const yDtype = y instanceof Tensor ? y.dtype : null
+  const xNumber = x instanceof Tensor ? 0 : x
+  const yNumber = y instanceof Tensor ? 0 : y
+  return (g, s, needs) => {
+    // A tensor that a partial derivative does not read is not there: it gets g in its place.
+    const xs = ix >= 0 ? s[ix] : xSizes ? g : xNumber
+    const ys = iy >= 0 ? s[iy] : ySizes ? g : yNumber
+    const o = io >= 0 ? s[io] : g
+    const result: (Tensor | null)[] = []
+    if (xSizes && xDtype) result.push(needs[0] && grad[0] ? undo(grad[0](g, xs, ys, o), xSizes, xDtype) : null)
+    if (ySizes && yDtype)
+      result.push(needs[result.length] && grad[1] ? undo(grad[1](g, xs, ys, o), ySizes, yDtype) : null)
+    return result
+  }
+}
+
 /** What undoing a broadcast needs to know of an operand, without keeping its memory. */
 export interface Shaped {
   readonly sizes: Sizes
@@ -353,8 +377,12 @@ export function shapeOf(x: Tensor): Shaped {
 
 /** Sums a gradient over the dimensions that broadcasting added or repeated, and gives it the operand's dtype. */
 export function reduceLike(g: Tensor, like: Shaped): Tensor {
-  const cast = g.dtype === like.dtype ? g : g.to(like.dtype)
-  return sameSizes(cast.sizes, like.sizes) ? cast : cast.sumToSize(like.sizes)
+  return undo(g, like.sizes, like.dtype)
+}
+
+function undo(g: Tensor, sizes: Sizes, dtype: DType): Tensor {
+  const cast = g.dtype === dtype ? g : g.to(dtype)
+  return sameSizes(cast.sizes, sizes) ? cast : cast.sumToSize(sizes)
 }
 
 /** True if `y` lies in `x`'s storage in another layout, so that writing `x` could change `y` while it is read. */

@@ -219,7 +219,7 @@ class Pass {
     }
     let inputs: readonly (Tensor | null)[]
     try {
-      inputs = node.backward(grads, node.savedTensors, needs)
+      inputs = node.run(grads, needs)
     } catch (error) {
       if (node.trace && error instanceof Error) {
         error.message += `\nError detected in ${node.name}. Forward call that caused it:\n${node.trace}`

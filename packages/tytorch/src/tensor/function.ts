@@ -81,6 +81,7 @@ export class AutogradFunction {
       backward,
       ctx.attach(null),
       outs.length,
+      false,
       undefined,
       true,
     )

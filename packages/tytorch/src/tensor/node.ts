@@ -32,7 +32,9 @@ export class Node {
   /** Later nodes go backwards first. */
   readonly sequence: number
   readonly outputs: number
-  readonly backward: Backward
+  private readonly backward: Backward | BackwardOne
+  /** `backward` takes one gradient, not a list. */
+  private readonly single: boolean
   private saved: readonly Tensor[] | null
   private readonly versions: readonly number[]
   /** Gradient hooks of tensors, by output. */
@@ -48,9 +50,10 @@ export class Node {
     name: string,
     next: readonly (Node | null)[],
     nextOutput: readonly number[],
-    backward: Backward,
+    backward: Backward | BackwardOne,
     saved: readonly Tensor[] = NOTHING,
     outputs = 1,
+    single = false,
     order: number = sequence++,
     foreign = false,
   ) {
@@ -60,6 +63,7 @@ export class Node {
     this.backward = backward
     this.saved = saved
     this.outputs = outputs
+    this.single = single
     this.sequence = order
     this.foreign = foreign
     this.trace = isAnomalyEnabled() ? (new Error().stack ?? '') : null
@@ -84,6 +88,14 @@ export class Node {
       if (found !== this.versions[i]) throw changedInPlace(saved[i], found, this.versions[i])
     }
     return saved
+  }
+
+  /** The gradients of the inputs, from those of the outputs. */
+  run(grads: readonly (Tensor | null)[], needs: readonly boolean[]): Gradients {
+    const saved = this.savedTensors
+    return this.single
+      ? (this.backward as BackwardOne)(grads[0] as Tensor, saved, needs)
+      : (this.backward as Backward)(grads, saved, needs)
   }
 
   /** Forgets the saved tensors, after a backward that does not retain the graph. */
@@ -117,7 +129,7 @@ export class AccumulateGrad extends Node {
   readonly variable: Tensor
 
   constructor(variable: Tensor) {
-    super('AccumulateGrad', [], [], () => [], NOTHING, 1, Number.POSITIVE_INFINITY)
+    super('AccumulateGrad', [], [], () => [], NOTHING, 1, false, Number.POSITIVE_INFINITY)
     this.variable = variable
   }
 }
@@ -169,8 +181,10 @@ export function record(
   saved: readonly Tensor[],
   backward: BackwardOne,
 ): Tensor {
-  if (isGradEnabled() && out.dtype.kind === 'float')
-    link([out], name, inputs, saved, (grads, s, needs) => backward(grads[0] as Tensor, s, needs))
+  if (isGradEnabled() && out.dtype.kind === 'float') {
+    const node = nodeFor(name, inputs, saved, backward, 1, true)
+    if (node) adopt(out, node, 0)
+  }
   return out
 }
 
@@ -182,16 +196,20 @@ export function recordAll(
   saved: readonly Tensor[],
   backward: Backward,
 ): void {
-  if (isGradEnabled()) link(outs, name, inputs, saved, backward)
+  const node = isGradEnabled() ? nodeFor(name, inputs, saved, backward, outs.length, false) : null
+  if (!node) return
+  for (let i = 0; i < outs.length; i++) if (outs[i].dtype.kind === 'float') adopt(outs[i], node, i)
 }
 
-function link(
-  outs: readonly Tensor[],
+/** A node over the inputs' histories, or null if none has one. */
+function nodeFor(
   name: string,
   inputs: readonly Tensor[],
   saved: readonly Tensor[],
-  backward: Backward,
-): void {
+  backward: Backward | BackwardOne,
+  outputs: number,
+  single: boolean,
+): Node | null {
   const next = new Array<Node | null>(inputs.length)
   const nextOutput = new Array<number>(inputs.length)
   let any = false
@@ -201,12 +219,7 @@ function link(
     nextOutput[i] = node === null ? 0 : inputs[i].nodeOutput
     if (node !== null) any = true
   }
-  if (!any) return
-  // An input may also be an output (in place): its history was read above, so it can be replaced now.
-  const node = new Node(name, next, nextOutput, backward, saved, outs.length)
-  for (let i = 0; i < outs.length; i++) {
-    if (outs[i].dtype.kind === 'float') adopt(outs[i], node, i)
-  }
+  return any ? new Node(name, next, nextOutput, backward, saved, outputs, single) : null
 }
 
 /** Makes `node`'s output `index` the history of `x`, which may be fresh, a view, or changed in place. */
@@ -223,15 +236,15 @@ function adopt(x: Tensor, node: Node, index: number): void {
   const before = historyOf(base)
   const next = [before, ...node.next.slice(1)]
   const nextOutput = [base.nodeOutput, ...node.nextOutput.slice(1)]
-  base.node = new Node('CopySlices', next, nextOutput, (grads, _saved, needs) => {
-    const g = grads[0] as Tensor
+  const copySlices: BackwardOne = (g, _saved, needs) => {
     const rest = g.newEmptyStrided(geometry.sizes, geometry.strides).copy_(g)
     const slice = rest.asStrided(view.sizes, view.strides, view.offset - geometry.offset)
-    const inner = node.backward([slice.clone()], node.savedTensors, [true, ...needs.slice(1)])
+    const inner = node.run([slice.clone()], [true, ...needs.slice(1)])
     if (inner[0]) slice.copy_(inner[0])
     else slice.zero_()
     return [rest, ...inner.slice(1)]
-  })
+  }
+  base.node = new Node('CopySlices', next, nextOutput, copySlices, NOTHING, 1, true)
   base.nodeOutput = 0
   base.baseVersion = base.storage.version
   x.node = null
