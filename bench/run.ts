@@ -5,6 +5,7 @@ import { compare, type Workload } from './rival.ts'
 const workloads: Record<string, () => Promise<Workload>> = {
   W1: async () => (await import('./w1.ts')).w1,
   overhead: async () => (await import('./overhead.ts')).overhead,
+  loader: async () => (await import('./loader.ts')).loader,
   startup: async () => (await import('./startup.ts')).startup,
 }
 /** Benchmarks that print their own tables. */

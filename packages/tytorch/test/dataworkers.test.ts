@@ -154,7 +154,7 @@ describe('what travels', () => {
     const data = new TensorDataset(torch.arange(50).float().view(10, 5), torch.arange(50).view(10, 5))
     const batches = new DataLoader(data, {
       batchSize: 4,
-      collateFn: failing.collateBatch as (samples: unknown) => failing.Batch,
+      collateFn: failing.collateBatch,
       numWorkers: 1,
       workerModule: url,
     })

@@ -9,6 +9,9 @@ interface Collector {
 
 type Gc = (options?: { type: 'minor' | 'major' }) => void
 
+/** Growth of V8's heap since the last full collection, in bytes, after which a minor one becomes a full one. */
+const GROWTH = 32 * 2 ** 20
+
 interface NodeHost {
   getBuiltinModule?(name: 'node:v8'): typeof import('node:v8')
   getBuiltinModule?(name: 'node:vm'): typeof import('node:vm')
@@ -17,6 +20,8 @@ interface NodeHost {
 function nodeCollector(host: NodeHost): Collector {
   let gc: Gc | null = null
   let endJob: () => void = () => {}
+  let used: () => number = () => 0
+  let floor = 0
   const prepare = (): Gc => {
     const v8 = host.getBuiltinModule!('node:v8') as typeof import('node:v8')
     const vm = host.getBuiltinModule!('node:vm') as unknown as typeof import('node:vm')
@@ -25,13 +30,18 @@ function nodeCollector(host: NodeHost): Collector {
     const context = vm.createContext({}, { microtaskMode: 'afterEvaluate' })
     const empty = new vm.Script('0')
     endJob = () => empty.runInContext(context)
+    used = () => v8.getHeapStatistics().used_heap_size
+    floor = used()
     return found
   }
   return {
     collect(minor) {
       gc ??= prepare()
       endJob()
-      gc({ type: minor ? 'minor' : 'major' })
+      // Minor collections promote what happens to be alive, and V8 is slow to look at the old generation again.
+      const full = !minor || used() > floor + GROWTH
+      gc({ type: full ? 'major' : 'minor' })
+      if (full) floor = used()
     },
   }
 }

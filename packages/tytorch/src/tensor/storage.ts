@@ -5,7 +5,7 @@ import { memory } from '../backend/memory.ts'
 import { collector } from './collector.ts'
 
 /** Storages of at most this many bytes share slabs: a WeakRef for each would cost more than the op that made it. */
-const SMALL = 2048
+const SMALL = 4096
 const SLOTS = 64
 /** Bytes allocated between sweeps, at least; half of what survived if that is more. */
 const BUDGET = 48 * 2 ** 20
