@@ -326,6 +326,7 @@ describe('the end', () => {
     expect(openPools()).toBe(0)
     expect(threadsAfter).toBeLessThanOrEqual(before[0])
     expect(handlesAfter).toBeLessThanOrEqual(before[1])
-    expect(memory.used - used).toBeLessThan(200_000)
+    // Slabs that small storages share stay open: at most one of each size, half a megabyte together.
+    expect(memory.used - used).toBeLessThan(600_000)
   })
 })
