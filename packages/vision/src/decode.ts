@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { empty, RuntimeError, type Tensor, uint8, ValueError } from 'tytorch'
-import { resizedSize, type Sides, sizeOf } from './functional.ts'
+import { resize, resizedSize, type Sides, sizeOf } from './functional.ts'
 
 /** Which channels: those of the file, or these. */
 export type ImageMode = 'UNCHANGED' | 'GRAY' | 'RGB'
@@ -29,8 +29,7 @@ export async function decodeImage(source: string | URL | Uint8Array, options: De
   }
   const bytes = source instanceof Uint8Array ? source : await readFile(source)
   try {
-    const { data, info } = await pixelsOf(bytes, options)
-    return planes(data, info.height, info.width, info.channels, mode)
+    return await decode(bytes, mode, options)
   } catch (error) {
     const name = source instanceof Uint8Array ? `${source.length} bytes` : `'${pathOf(source)}'`
     throw new RuntimeError(`decodeImage: can't decode ${name}: ${(error as Error).message.trim()}`, { cause: error })
@@ -41,48 +40,60 @@ function pathOf(source: string | URL): string {
   return source instanceof URL ? fileURLToPath(source) : source
 }
 
-interface Pixels {
-  readonly data: Uint8Array
-  readonly info: { readonly height: number; readonly width: number; readonly channels: number }
-}
-
-async function pixelsOf(bytes: Uint8Array, { resize, applyExifOrientation = false }: DecodeOptions): Promise<Pixels> {
+async function decode(bytes: Uint8Array, mode: ImageMode, options: DecodeOptions): Promise<Tensor> {
+  const { resize: size = null, applyExifOrientation: turn = false } = options
   // Colour profiles are left alone, as Pillow leaves them; warnings (odd metadata) are no reason to fail.
   const file = sharp(bytes, { failOn: 'error', ignoreIcc: true })
-  const turned = applyExifOrientation ? file.autoOrient() : file
-  if (resize === undefined || resize === null) return turned.raw().toBuffer({ resolveWithObject: true })
-  const [height, width] = typeof resize === 'number' ? await shrunk(file, resize, applyExifOrientation) : resize
-  return turned.resize(width, height, { fit: 'fill', kernel: 'linear' }).raw().toBuffer({ resolveWithObject: true })
+  const header = size !== null || mode === 'UNCHANGED' ? await file.metadata() : null
+  let pixels = turn ? file.autoOrient() : file
+  let later: Sides | null = null
+  if (size !== null && header) {
+    const { height, width } = turn ? header.autoOrient : header
+    const [h, w] = resizedSize(height, width, size)
+    // Where it enlarges, libvips is half a pixel off what Pillow and torchvision make.
+    if (h > height || w > width) later = [h, w]
+    else if (h < height || w < width) pixels = pixels.resize(w, h, { fit: 'fill', kernel: 'linear' })
+  }
+  const { data, info } = await pixels.raw().toBuffer({ resolveWithObject: true })
+  const gray = header !== null && (header.space === 'b-w' || header.space === 'grey16')
+  const out = planes(data, info.height, info.width, takenChannels(mode, info.channels, gray))
+  return later ? resize(out, later) : out
 }
 
-async function shrunk(file: sharp.Sharp, side: number, turn: boolean): Promise<[number, number]> {
-  const header = await file.metadata()
-  const { height, width } = turn ? header.autoOrient : header
-  return resizedSize(height, width, side)
+/** Pixels as sharp gives them: always of three colours, with alpha or without. */
+interface Channels {
+  readonly stored: number
+  /** The positions of those that are taken; null: one, of the lightness. */
+  readonly taken: readonly number[] | null
 }
 
-/** Pixels [H, W, C] as planes [C, H, W] of the channels that `mode` asks for. */
-function planes(data: Uint8Array, height: number, width: number, channels: number, mode: ImageMode): Tensor {
-  const wanted = mode === 'UNCHANGED' ? channels : mode === 'GRAY' ? 1 : 3
-  const out = empty([wanted, height, width], { dtype: uint8 })
+function takenChannels(mode: ImageMode, stored: number, gray: boolean): Channels {
+  if (mode === 'GRAY') return { stored, taken: stored < 3 ? [0] : null }
+  const colours = stored < 3 ? [0, 0, 0] : [0, 1, 2]
+  if (mode === 'RGB') return { stored, taken: colours }
+  const alpha = stored % 2 === 0 ? [stored - 1] : []
+  return { stored, taken: [...(gray || stored < 3 ? [0] : colours), ...alpha] }
+}
+
+/** Pixels [H, W, C] as planes [taken, H, W]. */
+function planes(data: Uint8Array, height: number, width: number, { stored, taken }: Channels): Tensor {
+  const out = empty([taken?.length ?? 1, height, width], { dtype: uint8 })
   const target = out.raw() as Uint8Array
   const n = height * width
-  if (mode === 'GRAY' && channels >= 3) {
+  if (taken === null) {
     // Pillow's convert('L'): ITU-R 601-2 luma in 16-bit fixed point.
-    for (let i = 0, j = 0; i < n; i++, j += channels) {
+    for (let i = 0, j = 0; i < n; i++, j += stored) {
       target[i] = (data[j] * 19595 + data[j + 1] * 38470 + data[j + 2] * 7471 + 0x8000) >> 16
     }
-  } else if (wanted === 3 && channels === 3) {
+  } else if (stored === 3 && taken.length === 3) {
     for (let i = 0, j = 0; i < n; i++, j += 3) {
       target[i] = data[j]
       target[n + i] = data[j + 1]
       target[2 * n + i] = data[j + 2]
     }
   } else {
-    for (let c = 0; c < wanted; c++) {
-      // Gray files have one channel of colour, which RGB repeats.
-      const from = mode === 'RGB' && channels < 3 ? 0 : c
-      for (let i = 0, j = from; i < n; i++, j += channels) target[c * n + i] = data[j]
+    for (const [c, from] of taken.entries()) {
+      for (let i = 0, j = from; i < n; i++, j += stored) target[c * n + i] = data[j]
     }
   }
   return out

@@ -1,6 +1,7 @@
 // What the transforms do, as functions of image tensors [..., H, W] (uint8 in 0..255 or floats in 0..1), with
 // torchvision's rules (torchvision.transforms.functional).
 import { float32, full, RuntimeError, Tensor, tensor, uint8, ValueError } from 'tytorch'
+import { resample } from './resample.ts'
 
 /** One number for both sides, or height and width. */
 export type Sides = number | readonly [height: number, width: number]
@@ -45,68 +46,6 @@ export function resizedSize(height: number, width: number, size: Sides): [height
   return height <= width ? [size, long] : [long, size]
 }
 
-/** For each output position: where its inputs begin, and their weights (`taps` apart). */
-interface Filter {
-  readonly first: Int32Array
-  readonly count: Int32Array
-  readonly weights: Float32Array
-  readonly taps: number
-}
-
-/** A triangle as wide as an output pixel is in the input, as Pillow and torchvision have it (antialias). */
-function triangle(from: number, to: number): Filter {
-  const scale = from / to
-  const support = Math.max(scale, 1)
-  const taps = Math.ceil(support) * 2 + 1
-  const filter = { first: new Int32Array(to), count: new Int32Array(to), weights: new Float32Array(to * taps), taps }
-  for (let i = 0; i < to; i++) {
-    const center = (i + 0.5) * scale
-    const start = Math.max(0, Math.trunc(center - support + 0.5))
-    const end = Math.min(from, Math.trunc(center + support + 0.5))
-    filter.first[i] = start
-    filter.count[i] = end - start
-    let sum = 0
-    for (let x = start; x < end; x++) sum += Math.max(0, 1 - Math.abs((x - center + 0.5) / support))
-    for (let x = start; x < end; x++) {
-      filter.weights[i * taps + x - start] = Math.max(0, 1 - Math.abs((x - center + 0.5) / support)) / sum
-    }
-  }
-  return filter
-}
-
-/** Each row of `width` values filtered to one of `to`. */
-function filterRows(source: Float32Array | Uint8Array, rows: number, width: number, to: number): Float32Array {
-  const { first, count, weights, taps } = triangle(width, to)
-  const out = new Float32Array(rows * to)
-  for (let row = 0; row < rows; row++) {
-    for (let i = 0; i < to; i++) {
-      const start = row * width + first[i]
-      const n = count[i]
-      let sum = 0
-      for (let t = 0; t < n; t++) sum += weights[i * taps + t] * source[start + t]
-      out[row * to + i] = sum
-    }
-  }
-  return out
-}
-
-/** Each of `planes` planes of `height` rows filtered to one of `to` rows. */
-function filterColumns(source: Float32Array, planes: number, height: number, width: number, to: number): Float32Array {
-  const { first, count, weights, taps } = triangle(height, to)
-  const out = new Float32Array(planes * to * width)
-  for (let plane = 0; plane < planes; plane++) {
-    for (let i = 0; i < to; i++) {
-      const target = (plane * to + i) * width
-      for (let t = 0; t < count[i]; t++) {
-        const start = (plane * height + first[i] + t) * width
-        const weight = weights[i * taps + t]
-        for (let x = 0; x < width; x++) out[target + x] += weight * source[start + x]
-      }
-    }
-  }
-  return out
-}
-
 /**
  * The image resized to [height, width], or so that its shorter side has the length given: bilinear, and smoothed where
  * it shrinks, as torchvision's default. Integers are rounded.
@@ -117,10 +56,13 @@ export function resize(image: Tensor, size: Sides): Tensor {
   if (h === height && w === width) return image
   const planes = image.numel() / (height * width)
   const source = image.dtype === uint8 ? image.contiguous() : image.to(float32).contiguous()
-  const rows = filterRows(source.raw() as Float32Array | Uint8Array, planes * height, width, w)
-  const values = filterColumns(rows, planes, height, w, h)
+  const values = resample(source.raw() as Float32Array | Uint8Array, planes, height, width, h, w)
   const sizes = [...image.shape.slice(0, -2), h, w]
-  if (image.dtype === uint8) return tensor(Uint8Array.from(values, (v) => v + 0.5)).view(sizes)
+  if (image.dtype === uint8) {
+    const levels = new Uint8Array(values.length)
+    for (let i = 0; i < levels.length; i++) levels[i] = values[i] + 0.5
+    return tensor(levels).view(sizes)
+  }
   const out = tensor(values).view(sizes)
   return image.isFloatingPoint() ? out.to(image.dtype) : out.round().to(image.dtype)
 }
