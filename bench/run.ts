@@ -6,6 +6,7 @@ const workloads: Record<string, () => Promise<Workload>> = {
   W1: async () => (await import('./w1.ts')).w1,
   overhead: async () => (await import('./overhead.ts')).overhead,
   loader: async () => (await import('./loader.ts')).loader,
+  images: async () => (await import('./images.ts')).images,
   startup: async () => (await import('./startup.ts')).startup,
 }
 /** Benchmarks that print their own tables. */
