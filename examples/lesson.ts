@@ -2,7 +2,7 @@
 // data loaders. `npm run lesson` runs them all, `--exercise 1` one of them; `npm run lesson -- --help` lists the options.
 import * as torch from 'tytorch'
 import { loadIris } from './lesson/iris.ts'
-import { type Lesson, type Losses, type OnEpoch, type OptimizerName, type Run, startLesson } from './lesson/report.ts'
+import { type Lesson, type Losses, type OnEpoch, type OptimizerName, type Run, startLesson } from './lesson/lesson.ts'
 
 /** Two fully connected layers: four measurements of a flower in, a score for each of the three species out. */
 export class IrisNet extends torch.nn.Module {
@@ -78,7 +78,11 @@ export async function train(
 }
 
 /** The mean of a measure over rows that the model does not learn from: its loss, unless another one is given. */
-export async function evaluate(model: IrisNet, batches: Batches, measure: typeof accuracy = criterion): Promise<number> {
+export async function evaluate(
+  model: IrisNet,
+  batches: Batches,
+  measure: typeof accuracy = criterion,
+): Promise<number> {
   const training = model.training
   model.eval()
   let [sum, rows] = [0, 0]
@@ -120,18 +124,80 @@ function optimizerFor(model: IrisNet, { optimizer, lr, momentum }: Lesson['optio
   return optimizers[optimizer]()
 }
 
-/** Trains a new network, and times it. */
-async function run({ options, startProgress }: Lesson, batches: Batches, validation?: Batches): Promise<Run> {
-  const model = new IrisNet(options.hidden)
-  const optimizer = optimizerFor(model, options)
-
-  const progress = startProgress()
+/** Trains the network, and times it. */
+async function run(lesson: Lesson, model: IrisNet, batches: Batches, validation?: Batches): Promise<Run> {
+  const { epochs, hidden } = lesson.options
+  const optimizer = optimizerFor(model, lesson.options)
+  const progress = lesson.startProgress()
   const start = performance.now()
-  const losses = await train(model, optimizer, batches, options.epochs, validation, progress.update)
+  const losses = await train(model, optimizer, batches, epochs, validation, progress.update)
   const seconds = (performance.now() - start) / 1000
   progress.stop()
 
-  const train = await evaluate(model, batches, accuracy)
-  const val = validation ? await evaluate(model, validation, accuracy) : undefined
-  return { losses, seconds, accuracy: { train, val } }
+  // Timed on a network of its own, so that the trained one stays as it is.
+  const other = new IrisNet(hidden)
+  const otherOptimizer = optimizerFor(other, lesson.options)
+  const epochTime = await lesson.timeEpochs((epochs) => train(other, otherOptimizer, batches, epochs, validation))
+
+  const shares = {
+    train: await evaluate(model, batches, accuracy),
+    val: validation && (await evaluate(model, validation, accuracy)),
+  }
+  return { losses, seconds, epochTime, accuracy: shares }
 }
+
+/** Exercise 1: all flowers at once, and only the training loss to look at. */
+async function firstNetwork(lesson: Lesson): Promise<void> {
+  torch.manualSeed(lesson.options.seed)
+  const model = new IrisNet(lesson.options.hidden)
+  lesson.showModel(model)
+  await lesson.report(1, await run(lesson, model, [irisRows()]))
+}
+
+/** Exercise 2: the loss on flowers that the network has not seen. */
+async function validated(lesson: Lesson): Promise<Run> {
+  torch.manualSeed(lesson.options.seed)
+  const [training, validation] = splitIris()
+  const model = new IrisNet(lesson.options.hidden)
+  lesson.showModel(model)
+  return run(lesson, model, [training], [validation])
+}
+
+/** Exercise 3: the flowers and first weights of exercise 2, with a step for each small batch. */
+async function loaded(lesson: Lesson): Promise<Run> {
+  const { batchSize, hidden, seed, workers } = lesson.options
+  torch.manualSeed(seed)
+  const [training, validation] = splitIris().map((rows) => new IrisDataset(rows))
+  const model = new IrisNet(hidden)
+  lesson.showItem(training.length, validation.length, ...training.getItem(0))
+
+  const options = { batchSize, numWorkers: workers, persistentWorkers: workers > 0, workerModule: import.meta.url }
+  const trainLoader = new torch.utils.data.DataLoader(training, { ...options, shuffle: true })
+  const valLoader = new torch.utils.data.DataLoader(validation, options)
+  for await (const [x, y] of trainLoader) {
+    await lesson.showBatch(trainLoader.length, x, y)
+    break
+  }
+  return run(lesson, model, trainLoader, valLoader)
+}
+
+async function main(lesson: Lesson): Promise<void> {
+  const chosen = (exercise: number) => [exercise, undefined].includes(lesson.options.exercise)
+  if (chosen(1)) {
+    lesson.startExercise('Exercise 1: a first network')
+    await firstNetwork(lesson)
+  }
+  if (!chosen(2) && !chosen(3)) return
+  lesson.startExercise(
+    chosen(2) ? 'Exercise 2: validation' : 'First all rows at once, as in exercise 2, to compare with',
+  )
+  const full = await validated(lesson)
+  if (chosen(2)) await lesson.report(2, full)
+  if (chosen(3)) {
+    lesson.startExercise('Exercise 3: data loaders')
+    const mini = await loaded(lesson)
+    await lesson.report(3, mini, full)
+  }
+}
+
+if (import.meta.main) await main(startLesson(process.argv.slice(2)))

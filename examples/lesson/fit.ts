@@ -82,6 +82,27 @@ export function judgeFit(train: readonly number[], val: readonly number[]): Fit 
   }
 }
 
+/**
+ * Judges a training curve alone: whether the loss is reducing, that is, the mean of each tenth of the epochs lies below
+ * the one before.
+ */
+export function judgeFall(train: readonly number[]): Omit<Fit, 'verdict'> & { verdict: string } {
+  const means = levels(train)
+  const from = `from ${train[0].toFixed(4)} to ${last(train).toFixed(4)}`
+  const rise = means.findIndex((mean, i) => i > 0 && !(mean < means[i - 1]))
+  return rise < 0
+    ? {
+        verdict: 'the loss is reducing',
+        reason: `${from}, and lower in each tenth of the epochs than before`,
+        advice: '',
+      }
+    : {
+        verdict: 'the loss is not reducing throughout',
+        reason: `${from}, with a rise in tenth ${rise + 1} of the epochs`,
+        advice: 'lower the learning rate',
+      }
+}
+
 /** Means over successive tenths of a curve; the values themselves where it has fewer than ten. */
 function levels(losses: readonly number[]): number[] {
   const windows = Math.min(losses.length, Math.round(1 / WINDOW))

@@ -1,6 +1,6 @@
 // The verdict on loss curves, one case a rule.
 import { describe, expect, it } from 'vitest'
-import { judgeFit } from '../lesson/fit.ts'
+import { judgeFall, judgeFit } from '../lesson/fit.ts'
 
 const curve = (f: (t: number) => number, length = 1000) => Array.from({ length }, (_, i) => f(i / (length - 1)))
 const learned = curve((t) => 0.05 + Math.exp(-20 * t))
@@ -60,5 +60,19 @@ describe('judgeFit', () => {
     expect(judgeFit([1], [1.1]).verdict).toBe('a good fit')
     expect(() => judgeFit([], [])).toThrow(RangeError)
     expect(() => judgeFit([1], [1, 2])).toThrow('got 1 and 2')
+  })
+})
+
+describe('judgeFall', () => {
+  it('sees a loss that is reducing, and one that rises in between', () => {
+    expect(judgeFall(learned)).toMatchObject({
+      verdict: 'the loss is reducing',
+      reason: 'from 1.0500 to 0.0500, and lower in each tenth of the epochs than before',
+    })
+    expect(judgeFall(curve((t) => (t - 0.5) ** 2))).toMatchObject({
+      verdict: 'the loss is not reducing throughout',
+      reason: 'from 0.2500 to 0.2500, with a rise in tenth 6 of the epochs',
+    })
+    expect(judgeFall([1, Number.NaN]).verdict).toBe('the loss is not reducing throughout')
   })
 })

@@ -2,7 +2,7 @@
 import type { TopLevelSpec } from 'vega-lite'
 import { Figure } from './figure.ts'
 import { roomyScale, tightScale } from './scale.ts'
-import { drawTerminal } from './terminal.ts'
+import { drawTerminal, type TerminalOptions } from './terminal.ts'
 import type { Line, Numbers } from './theme.ts'
 import { along, type ChartOptions, COLORS, checkSeries, config, DASHES, extentOf, frame, isDrawable } from './theme.ts'
 import { thin } from './thin.ts'
@@ -18,12 +18,21 @@ const MAX_POINTS = 4000
 
 /** Draws series as lines in one figure with titled axes and a legend. Throws if there is none, or lengths differ. */
 export function lineChart(options: LineChartOptions): Figure {
-  const { series, width = 720, height = 400 } = options
-  checkSeries('lineChart', series)
-  const lines = series.map((one) => toLine(one, options))
+  const { width = 720, height = 400 } = options
+  const lines = toLines(options)
   return new Figure(toSpec(options, lines, width, height), options.title, (terminal) =>
     drawTerminal(lines, options, terminal),
   )
+}
+
+/** The terminal's form of a line chart, without the work for the others. */
+export function drawLineChart(options: LineChartOptions, terminal: TerminalOptions): string {
+  return drawTerminal(toLines(options), options, terminal)
+}
+
+function toLines(options: LineChartOptions): Line[] {
+  checkSeries('lineChart', options.series)
+  return options.series.map((one) => toLine(one, options))
 }
 
 function toLine({ name, values, x }: Series, { x: xAxis, y: yAxis }: LineChartOptions): Line {
@@ -45,12 +54,18 @@ function toSpec(options: LineChartOptions, lines: readonly Line[], width: number
   )
   const shown = rows.flatMap((row) => (row.y === null ? [] : [{ x: row.x, y: row.y }]))
   const xScale = tightScale(
-    extentOf(shown.map((row) => row.x), x),
+    extentOf(
+      shown.map((row) => row.x),
+      x,
+    ),
     x.scale ?? 'linear',
     Math.max(2, width / 90),
   )
   const yScale = roomyScale(
-    extentOf(shown.map((row) => row.y), y),
+    extentOf(
+      shown.map((row) => row.y),
+      y,
+    ),
     y.scale ?? 'linear',
     Math.max(2, height / 50),
   )

@@ -1,5 +1,5 @@
 // liveChart: curves of a training that goes on, redrawn in place in a terminal; a line now and then where none is.
-import { lineChart } from './chart.ts'
+import { drawLineChart } from './chart.ts'
 import type { ChartOptions } from './theme.ts'
 
 /** Where a live chart goes: `process.stdout` is one. */
@@ -103,11 +103,14 @@ class Screen {
     const [columns, rows] = [this.#stream.columns || 80, this.#stream.rows || 24]
     const done = total ? ` of ${total.toLocaleString('en-US')} (${Math.floor((count / total) * 100)} %)` : ''
     const subtitle = `${x.label} ${count.toLocaleString('en-US')}${done}: ${lastValues(this.#curves)}`
-    const text = lineChart({ title, subtitle, x: { ...x, reach: total }, y, series: this.#curves }).terminal({
-      width: Math.min(columns - 1, width),
-      height: Math.min(rows - 1, height),
-      color: this.#stream.hasColors?.() ?? false,
-    })
+    const text = drawLineChart(
+      { title, subtitle, x: { ...x, reach: total }, y, series: this.#curves },
+      {
+        width: Math.min(columns - 1, width),
+        height: Math.min(rows - 1, height),
+        color: this.#stream.hasColors?.() ?? false,
+      },
+    )
     // One write, so that the terminal never shows a chart half drawn.
     this.#stream.write(`${this.#back()}${text}\n`)
     this.#lines = text.split('\n').length
@@ -134,7 +137,9 @@ class Log {
 
   update(count: number, isLast: boolean): void {
     const { total } = this.#options
-    const due = total ? count === 1 || count % Math.max(1, Math.floor(total / LINES)) === 0 : /^[125]0*$/.test(`${count}`)
+    const due = total
+      ? count === 1 || count % Math.max(1, Math.floor(total / LINES)) === 0
+      : /^[125]0*$/.test(`${count}`)
     if (due || isLast) this.#write(count)
   }
 

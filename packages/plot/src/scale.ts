@@ -19,12 +19,21 @@ export function tightScale(values: Iterable<number>, kind: Scale['kind'], count:
 /** A scale for the values along y: out to the next ticks, and down to zero unless they lie far from it. */
 export function roomyScale(values: Iterable<number>, kind: Scale['kind'], count: number): Scale {
   let { min, max } = extent(values, kind)
-  if (kind === 'log') return logScale(10 ** Math.floor(Math.log10(min)), 10 ** Math.ceil(Math.log10(max)))
+  if (kind === 'log') return roomyLogScale(min, max)
   if (min > 0 && min < max / 2) min = 0
   if (max < 0 && max > min / 2) max = 0
   const step = stepOf(max - min, count)
   const [low, high] = outward(min, max, step)
   return linearScale(low, high, step)
+}
+
+/** A scale for points: as `roomyScale`, with room for a point's mark at either end. */
+export function pointScale(values: readonly number[], kind: Scale['kind'], count: number): Scale {
+  if (kind === 'log' || values.length === 0) return roomyScale(values, kind, count)
+  const { min, max } = extent(values, kind)
+  const room = (max - min) * ROOM
+  const low = min >= 0 ? Math.max(0, min - room) : min - room
+  return roomyScale([low, max + room], kind, count)
 }
 
 /** Where a value lies on a scale: 0 at its beginning, 1 at its end. */
@@ -89,4 +98,19 @@ function logScale(min: number, max: number): Scale {
   const ticks: number[] = []
   for (let power = Math.ceil(Math.log10(min) - 1e-9); power <= Math.log10(max) + 1e-9; power++) ticks.push(10 ** power)
   return { kind: 'log', min, max, ticks: ticks.length > 1 ? ticks : [min, max] }
+}
+
+// Up to this ratio of its ends an axis has ticks at 1, 2 and 5 times each power of ten, and ends on one of them.
+const FEW_DECADES = 1000
+
+function roomyLogScale(min: number, max: number): Scale {
+  const [low, high] = [Math.floor(Math.log10(min) + 1e-9), Math.ceil(Math.log10(max) - 1e-9)]
+  if (max / min >= FEW_DECADES) return logScale(10 ** low, 10 ** high)
+  const all = Array.from({ length: high - low + 1 }, (_, i) =>
+    [1, 2, 5].map((factor) => clean(factor * 10 ** (low + i))),
+  )
+  const marks = all.flat()
+  const from = marks.findLastIndex((mark) => mark <= min * (1 + 1e-9))
+  const to = marks.findIndex((mark) => mark >= max * (1 - 1e-9))
+  return { kind: 'log', min: marks[from], max: marks[to], ticks: marks.slice(from, to + 1) }
 }

@@ -1,7 +1,7 @@
 // scatterChart: points of several classes over two axes, told apart by colour and shape, as one Vega-Lite figure.
 import type { TopLevelSpec } from 'vega-lite'
 import { Figure } from './figure.ts'
-import { roomyScale } from './scale.ts'
+import { pointScale } from './scale.ts'
 import { drawTerminal } from './terminal.ts'
 import type { Line, Numbers } from './theme.ts'
 import { along, type ChartOptions, COLORS, checkSeries, config, extentOf, frame, isDrawable, SHAPES } from './theme.ts'
@@ -53,13 +53,19 @@ function toSpec(options: ScatterChartOptions, lines: readonly Line[], width: num
   const rows = lines.flatMap(({ name, points }) =>
     points.map(([at, value]) => ({ x: at, y: value as number, class: name })),
   )
-  const xScale = roomyScale(
-    extentOf(rows.map((row) => row.x), x),
+  const xScale = pointScale(
+    extentOf(
+      rows.map((row) => row.x),
+      x,
+    ),
     x.scale ?? 'linear',
     Math.max(2, width / 90),
   )
-  const yScale = roomyScale(
-    extentOf(rows.map((row) => row.y), y),
+  const yScale = pointScale(
+    extentOf(
+      rows.map((row) => row.y),
+      y,
+    ),
     y.scale ?? 'linear',
     Math.max(2, height / 50),
   )
@@ -74,11 +80,21 @@ function toSpec(options: ScatterChartOptions, lines: readonly Line[], width: num
       `Points: ${lines.map(({ name, points }) => `${points.length} ${name}`).join(', ')}`,
     ),
     data: { values: rows },
-    mark: { type: 'point', filled: true, size: 90, opacity: 0.75, tooltip: true },
+    // Coinciding points show by their darker fill.
+    mark: {
+      type: 'point',
+      filled: true,
+      size: 110,
+      fillOpacity: 0.55,
+      strokeWidth: 1.5,
+      strokeOpacity: 1,
+      tooltip: true,
+    },
     encoding: {
       x: { field: 'x', type: 'quantitative', title: x.label, ...along(xScale) },
       y: { field: 'y', type: 'quantitative', title: y.label, ...along(yScale) },
       color: { field: 'class', type: 'nominal', title, scale: { domain: names, range: colors } },
+      stroke: { field: 'class', type: 'nominal', title, scale: { domain: names, range: colors } },
       shape: { field: 'class', type: 'nominal', title, scale: { domain: names, range: shapes } },
     },
     config: config(rows, xScale, yScale, { symbolSize: 110, gridX: true }),

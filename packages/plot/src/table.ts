@@ -5,7 +5,9 @@ export type TableOptions = {
   title?: string
   columns: readonly string[]
   rows: readonly (readonly (string | number | bigint | boolean | null | undefined)[])[]
-  /** Columns of text: the last one is cut where the table is wider than this. */
+  /** How each column is set; by default numbers to the right and text to the left. */
+  align?: readonly ('left' | 'right')[]
+  /** Lines are cut at this many characters. */
   width?: number
 }
 
@@ -15,7 +17,7 @@ const GAP = '  '
  * The rows as text, one line each, under the headings and a rule. A column of numbers only is set to the right with as
  * many decimals as its longest has. Throws a RangeError for a row that has not one cell for each column.
  */
-export function table({ title, columns, rows, width = Number.POSITIVE_INFINITY }: TableOptions): string {
+export function table({ title, columns, rows, align, width = Number.POSITIVE_INFINITY }: TableOptions): string {
   rows.forEach((row, i) => {
     if (row.length !== columns.length) {
       throw new RangeError(`table: row ${i} has ${row.length} cells for ${columns.length} columns`)
@@ -25,6 +27,7 @@ export function table({ title, columns, rows, width = Number.POSITIVE_INFINITY }
     setColumn(
       heading,
       rows.map((row) => row[j]),
+      align?.[j],
     ),
   )
   const line = (i: number) =>
@@ -41,7 +44,11 @@ export function table({ title, columns, rows, width = Number.POSITIVE_INFINITY }
 }
 
 /** The heading and the cells of one column, padded to one width. */
-function setColumn(heading: string, cells: readonly TableOptions['rows'][number][number][]): string[] {
+function setColumn(
+  heading: string,
+  cells: readonly TableOptions['rows'][number][number][],
+  align?: 'left' | 'right',
+): string[] {
   const given = cells.filter((cell) => cell !== null && cell !== undefined)
   const isNumeric = given.length > 0 && given.every((cell) => typeof cell === 'number' || typeof cell === 'bigint')
   const decimals = Math.max(0, ...given.map(decimalsOf))
@@ -50,7 +57,9 @@ function setColumn(heading: string, cells: readonly TableOptions['rows'][number]
     return isNumeric && typeof cell === 'number' && !/e|N|I/.test(`${cell}`) ? cell.toFixed(decimals) : String(cell)
   })
   const wide = Math.max(heading.length, ...texts.map((text) => text.length))
-  return [heading, ...texts].map((text) => (isNumeric ? text.padStart(wide) : text.padEnd(wide)))
+  return [heading, ...texts].map((text) =>
+    (align ? align === 'right' : isNumeric) ? text.padStart(wide) : text.padEnd(wide),
+  )
 }
 
 function decimalsOf(cell: unknown): number {

@@ -1,5 +1,5 @@
 // A chart in characters: curves of braille dots, eight to a character, so that they stay smooth; points as signs.
-import { position, roomyScale, type Scale, tickLabels, tightScale } from './scale.ts'
+import { pointScale, position, roomyScale, type Scale, tickLabels, tightScale } from './scale.ts'
 import { wrap } from './text.ts'
 import { type ChartOptions, extentOf, type Line } from './theme.ts'
 
@@ -36,16 +36,22 @@ export function drawTerminal(
   const rows = Math.max(5, height - header.length - 4)
   const shown = lines.flatMap(({ points }) => points.filter((point): point is [number, number] => point[1] !== null))
 
-  const yScale = roomyScale(
-    extentOf(shown.map(([, value]) => value), y),
+  const yScale = (marks === 'points' ? pointScale : roomyScale)(
+    extentOf(
+      shown.map(([, value]) => value),
+      y,
+    ),
     y.scale ?? 'linear',
     Math.max(2, Math.round(rows / 4)),
   )
   const labels = tickLabels(yScale)
   const margin = Math.max(...labels.map((label) => label.length))
   const columns = Math.max(MIN_WIDTH / 2, wide - margin - 3)
-  const xScale = (marks === 'points' ? roomyScale : tightScale)(
-    extentOf(shown.map(([at]) => at), x),
+  const xScale = (marks === 'points' ? pointScale : tightScale)(
+    extentOf(
+      shown.map(([at]) => at),
+      x,
+    ),
     x.scale ?? 'linear',
     Math.max(2, Math.round(columns / 12)),
   )

@@ -128,6 +128,7 @@ export function config(
     legend: {
       orient: freeCorner(points, xScale, yScale),
       labelFontSize: 14,
+      labelLimit: 320,
       titleFontSize: 14,
       titleFontWeight: 600,
       symbolSize,

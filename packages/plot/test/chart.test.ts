@@ -83,7 +83,7 @@ describe('lineChart', () => {
       [30, null],
       [40, 0.02],
     ])
-    expect(specOf(log).encoding.y.scale).toMatchObject({ type: 'log', domain: [0.01, 1] })
+    expect(specOf(log).encoding.y.scale).toMatchObject({ type: 'log', domain: [0.02, 1] })
   })
 
   it.each([
@@ -163,5 +163,14 @@ describe('a figure', () => {
       'text/plain',
     ])
     expect(Buffer.from(display['image/png'] as string, 'base64').toString('latin1', 1, 4)).toBe('PNG')
+  })
+})
+
+describe('an axis', () => {
+  it('goes on to what it has to reach', () => {
+    const series = [{ name: 'a', values: [3, 2] }]
+    const spec = specOf(lineChart({ title: 't', x: { label: 'x', reach: 100 }, y: { label: 'y', reach: 9 }, series }))
+    expect(spec.encoding.x.scale.domain).toEqual([0, 100])
+    expect(spec.encoding.y.scale.domain).toEqual([0, 10])
   })
 })

@@ -1,7 +1,7 @@
 // The terminal chart, character for character, and its scales.
 import { describe, expect, it } from 'vitest'
 import { lineChart } from '../src/index.ts'
-import { position, roomyScale, tickLabels, tightScale } from '../src/scale.ts'
+import { pointScale, position, roomyScale, tickLabels, tightScale } from '../src/scale.ts'
 import { wrap } from '../src/text.ts'
 
 const falling = Array.from({ length: 100 }, (_, i) => Math.exp(-i / 25))
@@ -61,6 +61,12 @@ describe('scales', () => {
     expect(roomyScale([10.2, 11.4], 'linear', 3)).toMatchObject({ min: 10, max: 11.5 })
   })
 
+  it('leave room for the marks of points', () => {
+    expect(pointScale([0.2, 2], 'linear', 5)).toMatchObject({ min: 0, max: 2.5 })
+    expect(pointScale([0, 1.9], 'linear', 5)).toMatchObject({ min: 0, max: 2 })
+    expect(pointScale([-1, 0], 'linear', 5)).toMatchObject({ min: -1.5, max: 0.5 })
+  })
+
   it('end on a tick along x only if it is near', () => {
     expect(tightScale([0, 2999], 'linear', 6)).toMatchObject({ min: 0, max: 3000 })
     expect(tightScale([0, 2100], 'linear', 6)).toMatchObject({ min: 0, max: 2100 })
@@ -69,7 +75,8 @@ describe('scales', () => {
   it('label ticks alike', () => {
     expect(tickLabels(roomyScale([0, 1.3], 'linear', 5))).toEqual(['0.0', '0.5', '1.0', '1.5'])
     expect(tickLabels(tightScale([0, 4e6], 'linear', 4))).toEqual(['0', '1e6', '2e6', '3e6', '4e6'])
-    expect(tickLabels(roomyScale([0.02, 3], 'log', 5))).toEqual(['0.01', '0.1', '1', '10'])
+    expect(tickLabels(roomyScale([0.02, 300], 'log', 5))).toEqual(['0.01', '0.1', '1', '10', '100', '1000'])
+    expect(tickLabels(roomyScale([0.021, 1.9], 'log', 5))).toEqual(['0.02', '0.05', '0.1', '0.2', '0.5', '1', '2'])
   })
 
   it('place values between 0 and 1', () => {
