@@ -101,7 +101,7 @@ class Screen {
   #draw(count: number): void {
     const { title, x, y, total, width = MAX_WIDTH, height = HEIGHT } = this.#options
     const [columns, rows] = [this.#stream.columns || 80, this.#stream.rows || 24]
-    const done = total ? ` of ${total.toLocaleString('en-US')} (${Math.floor((count / total) * 100)} %)` : ''
+    const done = total ? ` of ${total.toLocaleString('en-US')} ${progressBar(count / total)}` : ''
     const subtitle = `${x.label} ${count.toLocaleString('en-US')}${done}: ${lastValues(this.#curves)}`
     const text = drawLineChart(
       { title, subtitle, x: { ...x, reach: total }, y, series: this.#curves },
@@ -120,6 +120,12 @@ class Screen {
   #back(): string {
     return this.#lines > 0 ? `\x1b[${this.#lines}F\x1b[J` : ''
   }
+}
+
+/** A bar of twenty cells and the percentage done. */
+function progressBar(share: number): string {
+  const full = Math.floor(Math.min(share, 1) * 20)
+  return `${'█'.repeat(full)}${'░'.repeat(20 - full)} ${Math.floor(share * 100)} %`
 }
 
 /** A line for the first value, each tenth of the values and the last; 1, 2, 5, 10, ... where their number is not known. */
