@@ -6,7 +6,7 @@ const options = { title: 'Training', x: { label: 'epoch' }, y: { label: 'loss' }
 
 function recorder(isTTY: boolean) {
   const written: string[] = []
-  return { written, stream: { isTTY, columns: 60, rows: 20, write: (text: string) => written.push(text) } }
+  return { written, stream: { isTTY, columns: 80, rows: 20, write: (text: string) => written.push(text) } }
 }
 
 describe('in a terminal', () => {
@@ -18,8 +18,10 @@ describe('in a terminal', () => {
     const lines = written[0].split('\n').length - 1
     expect(lines).toBeLessThan(20)
     expect(written[0]).toMatch(/^Training\nepoch 1 of 4 █{5}░{15} 25 %: training 1.000 {2}validation 0.5000\n/)
-    expect(written[1].startsWith(`\x1b[${lines}F\x1b[JTraining\nepoch 4 of 4 ${'█'.repeat(20)} 100 %: training 0.3000`)).toBe(true)
-    expect(Math.max(...written[0].split('\n').map((line) => line.length))).toBeLessThan(60)
+    expect(
+      written[1].startsWith(`\x1b[${lines}F\x1b[JTraining\nepoch 4 of 4 ${'█'.repeat(20)} 100 %: training 0.3000`),
+    ).toBe(true)
+    expect(Math.max(...written[0].split('\n').map((line) => line.length))).toBeLessThan(80)
     chart.stop()
     expect(written).toHaveLength(3)
   })
