@@ -1,7 +1,7 @@
 // Reductions over any dimensions: which rows a kernel has to walk, and the shape of what comes out.
 import type { Scalar } from '../backend/device.ts'
 import type { ComputeType, DType } from '../base/dtype.ts'
-import { contiguousStrides, numelOf, type Sizes, wrapDims } from '../base/shape.ts'
+import { contiguousStrides, numelOf, type Sizes, wrapDim, wrapDims } from '../base/shape.ts'
 import { acc, constant, type Expr, k, load, other, result } from '../ir/expr.ts'
 import type { Kernel } from '../ir/kernel.ts'
 import { copyValues } from './elementwise.ts'
@@ -79,28 +79,65 @@ export function reduce(
   kernel: Kernel,
   scalars: readonly Scalar[] = [],
 ): Tensor[] {
-  const dims = wrapDims(dim, x.sizes.length)
-  const final = reducedSizes(x.sizes, dims, keepdim)
-  const outs: Tensor[] = []
-  for (let i = 1; i < kernel.args.length; i++) outs.push(empty(final, kernel.args[i].dtype))
+  const { sizes } = x
+  if (x.contiguousLayout && (dim === null || dim === undefined || typeof dim === 'number')) {
+    return reduceOne(x, dim ?? null, keepdim, kernel, scalars)
+  }
+  const dims = wrapDims(dim, sizes.length)
+  const outs = outputs(kernel, reducedSizes(sizes, dims, keepdim))
   if (outs[0].count === 0) return outs
-  const adjacent = dims.every((d, i) => i === 0 || d === dims[i - 1] + 1)
-  if (x.contiguousLayout && adjacent) {
+  if (x.contiguousLayout && dims.every((d, i) => i === 0 || d === dims[i - 1] + 1)) {
     const first = dims[0] ?? 0
-    const n = numelOf(dims.map((d) => x.sizes[d]))
-    const inner = numelOf(x.sizes.slice(first + dims.length))
-    runPlainRows(kernel, numelOf(x.sizes.slice(0, first)), inner, n, [x, ...outs], scalars)
+    const n = numelOf(dims.map((d) => sizes[d]))
+    const inner = numelOf(sizes.slice(first + dims.length))
+    runPlainRows(kernel, numelOf(sizes.slice(0, first)), inner, n, [x, ...outs], scalars)
     return outs
   }
   const { source, row, kept } = rowsOf(x, dims)
-  const sizes = [...kept, 1]
+  const seen = [...kept, 1]
   runRows(
     kernel,
     source.sizes,
     row,
-    [source, ...outs.map((o) => alias(o, sizes, contiguousStrides(sizes), 0))],
+    [source, ...outs.map((o) => alias(o, seen, contiguousStrides(seen), 0))],
     scalars,
   )
+  return outs
+}
+
+function outputs(kernel: Kernel, sizes: Sizes): Tensor[] {
+  const outs: Tensor[] = []
+  for (let i = 1; i < kernel.args.length; i++) outs.push(empty(sizes, kernel.args[i].dtype))
+  return outs
+}
+
+/** The common case, quickly: one dimension, or all, of a contiguous tensor. */
+function reduceOne(
+  x: Tensor,
+  dim: number | null,
+  keepdim: boolean,
+  kernel: Kernel,
+  scalars: readonly Scalar[],
+): Tensor[] {
+  const { sizes } = x
+  const rank = sizes.length
+  const d = dim === null ? -1 : wrapDim(dim, rank)
+  const final: number[] = []
+  let outer = 1
+  let inner = 1
+  for (let i = 0; i < rank; i++) {
+    if (d === -1 || i === d) {
+      if (keepdim) final.push(1)
+      continue
+    }
+    final.push(sizes[i])
+    if (i < d) outer *= sizes[i]
+    else inner *= sizes[i]
+  }
+  const outs = outputs(kernel, final)
+  if (outs[0].count === 0) return outs
+  const n = d === -1 || rank === 0 ? x.count : sizes[d]
+  runPlainRows(kernel, outer, inner, n, [x, ...outs], scalars)
   return outs
 }
 
