@@ -26,7 +26,10 @@ async function run(): Promise<Figures> {
     new ToTensor(),
     new Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
   ])
-  const loader = new torch.utils.data.DataLoader(new ImageFolder(folder, { transform }), { batchSize: 32, numWorkers: 2 })
+  const loader = new torch.utils.data.DataLoader(new ImageFolder(folder, { transform }), {
+    batchSize: 32,
+    numWorkers: 2,
+  })
   const start = performance.now()
   let images = 0
   for await (const [x] of loader) images += x.size(0)
