@@ -34,6 +34,7 @@ export {
 } from './base/dtype.ts'
 export { IndexError, NotImplementedError, RuntimeError, ValueError } from './base/errors.ts'
 export { getPrintoptions, setPrintoptions } from './base/format.ts'
+export { deserialize, load, loadNpy, readNpy, save, saveNpy, serialize, writeNpy } from './io/index.ts'
 export * as nn from './nn/index.ts'
 export * from './ops/activation.ts'
 export * from './ops/arithmetic.ts'

@@ -95,13 +95,7 @@ export function reduce(
   }
   const { source, row, kept } = rowsOf(x, dims)
   const seen = [...kept, 1]
-  runRows(
-    kernel,
-    source.sizes,
-    row,
-    [source, ...outs.map((o) => alias(o, seen, contiguousStrides(seen), 0))],
-    scalars,
-  )
+  runRows(kernel, source.sizes, row, [source, ...outs.map((o) => alias(o, seen, contiguousStrides(seen), 0))], scalars)
   return outs
 }
 

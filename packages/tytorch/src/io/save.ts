@@ -1,0 +1,71 @@
+// torch.save and torch.load: tensors, state dicts and checkpoints in safetensors files.
+// https://pytorch.org/docs/stable/generated/torch.save.html
+import { NotImplementedError, RuntimeError } from '../base/errors.ts'
+import type { StateDict } from '../nn/state.ts'
+import { Device } from '../tensor/tensor.ts'
+import { readFile, shown, writeFile } from './disk.ts'
+import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
+import { putTogether, takeApart } from './structure.ts'
+
+/** The metadata key under which the structure of anything but a flat state dict lies, as JSON. */
+const STRUCTURE = 'tytorch'
+
+/**
+ * A value as the bytes of a safetensors file: a state dict under its own keys; a tensor as `tensor`; nested objects,
+ * arrays and Maps of tensors, numbers, bigints, strings, booleans and null with paths for keys. `requiresGrad` is not
+ * stored. Throws TypeError for what can't be saved.
+ */
+export function serialize(value: unknown): Uint8Array {
+  const { structure, tensors, plain } = takeApart(value)
+  const metadata = new Map([['format', 'pt']])
+  if (!plain) metadata.set(STRUCTURE, structure)
+  return encodeSafetensors({ tensors, metadata })
+}
+
+/**
+ * The value in the bytes of a safetensors file; files of other programs give a state dict. `file` is what errors call
+ * it. Throws RuntimeError if the bytes are damaged, NotImplementedError for pickles.
+ */
+export function deserialize<T = StateDict>(bytes: Uint8Array | ArrayBuffer, file = 'the bytes'): T {
+  const all = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes)
+  refuseOthers(all, file)
+  const { tensors, metadata } = decodeSafetensors(all, file)
+  const structure = metadata.get(STRUCTURE)
+  return (structure === undefined ? Object.fromEntries(tensors) : putTogether(structure, tensors, file)) as T
+}
+
+function refuseOthers(bytes: Uint8Array, file: string): void {
+  const starts = (...magic: number[]): boolean => magic.every((byte, i) => bytes[i] === byte)
+  // A zip, or a bare pickle of protocol 2 to 5. A safetensors header, which starts with {, may have such a length.
+  const pickle = starts(0x50, 0x4b, 3, 4) || (bytes[0] === 0x80 && bytes[1] >= 2 && bytes[1] <= 5)
+  if (pickle && bytes[8] !== 0x7b) {
+    throw new NotImplementedError(
+      `${file} was written by Python's torch.save (a pickle), which can't be read yet; in Python write it as safetensors: safetensors.torch.save_file(state_dict, path)`,
+    )
+  }
+  if (starts(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59)) {
+    throw new RuntimeError(`${file} is a NumPy array; read it with torch.loadNpy(path) or torch.readNpy(bytes)`)
+  }
+}
+
+/** Writes `value` to a file, whole or not at all, as `serialize` encodes it; the name may end in `.safetensors` or `.pt`. */
+export function save(value: unknown, path: string | URL): void {
+  writeFile(path, serialize(value), 'save')
+}
+
+/** PyTorch's options of `load`, for scripts that have them. */
+export interface LoadOptions {
+  /** Where the tensors go: only the CPU. */
+  readonly mapLocation?: string | Device | null
+  /** Nothing but data is ever loaded, so both are the same here. */
+  readonly weightsOnly?: boolean
+}
+
+/**
+ * Reads what `save` or another writer of safetensors has written: `torch.load<Tensor>(path)`; a state dict if no type
+ * is given. Throws RuntimeError, which names the file and the tensor, if it is missing or damaged.
+ */
+export function load<T = StateDict>(path: string | URL, { mapLocation }: LoadOptions = {}): T {
+  if (typeof mapLocation === 'string') new Device(mapLocation)
+  return deserialize<T>(readFile(path, 'load'), shown(path))
+}
