@@ -39,6 +39,6 @@ export const w1: Workload = {
     loss: { unit: '', better: 'less', compare: false },
   },
   script: 'w1',
-  repetitions: 3,
+  repetitions: 5,
   run,
 }
