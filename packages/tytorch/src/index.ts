@@ -90,7 +90,15 @@ export {
   unsqueeze,
 } from './ops/view.ts'
 export * as optim from './optim/index.ts'
-export { detectAnomaly, enableGrad, inferenceMode, isGradEnabled, noGrad, setGradEnabled } from './tensor/mode.ts'
+export {
+  detectAnomaly,
+  enableGrad,
+  inferenceMode,
+  isGradEnabled,
+  isInferenceModeEnabled,
+  noGrad,
+  setGradEnabled,
+} from './tensor/mode.ts'
 export { keep, memoryStats, scope } from './tensor/scope.ts'
 export { Device as device, Size, Tensor } from './tensor/tensor.ts'
 export { timeit } from './timeit.ts'

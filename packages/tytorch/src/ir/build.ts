@@ -16,9 +16,6 @@ export function i32(value: number): Expr {
   return constant(value, 'i32')
 }
 
-/** a*b - c and c - a*b in one operation where the host has it. */
-export const msub = (a: Expr, b: Expr, c: Expr): Expr => k.madd(a, b, k.neg(c))
-
 /** The polynomial with these coefficients, lowest first, at `x`, by Horner's rule. */
 export function horner(x: Expr, coefficients: readonly number[]): Expr {
   return coefficients

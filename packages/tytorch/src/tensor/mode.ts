@@ -23,6 +23,7 @@ export function isGradEnabled(): boolean {
   return gradEnabled
 }
 
+/** True inside `inferenceMode`. */
 export function isInferenceModeEnabled(): boolean {
   return inference
 }
@@ -76,7 +77,7 @@ export function setGradEnabled<T>(enabled: boolean, fn?: () => T): T | ModeGuard
   return switchMode('setGradEnabled', () => setGrad(enabled), fn)
 }
 
-/** As `noGrad`, and the tensors made inside can't take part in recording later. */
+/** As `noGrad`. (PyTorch also refuses the tensors made inside in later recording; here they are like any others.) */
 export function inferenceMode(): ModeGuard
 export function inferenceMode<T>(fn: () => T): T
 export function inferenceMode<T>(fn?: () => T): T | ModeGuard {
