@@ -30,9 +30,9 @@ const varianceKernels: (Kernel | undefined)[] = []
 function varianceKernel(dtype: DType): Kernel {
   let kernel = varianceKernels[dtype.index]
   if (!kernel) {
-    const type = dtype.compute
+    const type = 'f64' // as PyTorch's: squares of a long float32 row lose three digits otherwise
     const [n, divisor] = [scalar(0, type), scalar(1, type)]
-    const x = load(0, type)
+    const x = k.cast(load(0, dtype.compute), type)
     const distance = k.sub(x, k.div(result(0, 0, type), n))
     kernel = {
       name: 'var',
@@ -55,7 +55,7 @@ function varianceKernel(dtype: DType): Kernel {
           merge: [k.add(acc(0, type), other(0, type))],
         },
       ],
-      rowStores: [{ arg: 1, value: k.div(result(1, 0, type), divisor) }],
+      rowStores: [{ arg: 1, value: k.cast(k.div(result(1, 0, type), divisor), dtype.compute) }],
     }
     varianceKernels[dtype.index] = kernel
   }

@@ -165,11 +165,6 @@ function refreshView(x: Tensor): void {
   x.nodeOutput = 0
 }
 
-/** True if an op on `x` (and perhaps others) has to be recorded now. */
-export function records(x: Tensor): boolean {
-  return isGradEnabled() && requiresGrad(x)
-}
-
 /**
  * Makes `out` the result of a recorded operation on `inputs`, if grad mode is on and one of them requires a gradient.
  * `saved` may hold `out` itself.
