@@ -13,6 +13,8 @@ const workloads: Record<string, () => Promise<Workload>> = {
 const programs: Record<string, () => Promise<unknown>> = {
   matmul: () => import('./matmul.ts'),
   elementwise: () => import('./elementwise.ts'),
+  kernels: () => import('./kernels.ts'),
+  memory: () => import('./memory.ts'),
 }
 
 const names = process.argv.slice(2)

@@ -25,12 +25,12 @@ export function backwardAll(
   const createGraph = options.createGraph ?? false
   const retainGraph = options.retainGraph ?? createGraph
   if (!options.inputs) {
-    runBackward(roots, given, { retainGraph, createGraph, inputs: null, accumulate: true })
+    runBackward(roots, given, { retainGraph, createGraph, inputs: null })
     return
   }
   const inputs = asList(options.inputs)
   if (inputs.length === 0) throw new RuntimeError('`inputs` argument to `backward()` cannot be empty.')
-  const found = runBackward(roots, given, { retainGraph, createGraph, inputs, accumulate: false })
+  const found = runBackward(roots, given, { retainGraph, createGraph, inputs })
   inputs.forEach((x, i) => {
     const g = found[i]
     const leaf = leafOf(x)
@@ -73,7 +73,6 @@ export function grad(
     retainGraph,
     createGraph,
     inputs: asList(inputs),
-    accumulate: false,
   })
   if (!allowUnused && found.includes(null)) {
     throw new RuntimeError(

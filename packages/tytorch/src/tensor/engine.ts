@@ -45,7 +45,7 @@ function startGradient(root: Tensor, given: Tensor | null | undefined): Tensor {
 export function runBackward(
   roots: readonly Tensor[],
   given: readonly (Tensor | null | undefined)[],
-  options: { retainGraph: boolean; createGraph: boolean; inputs: readonly Tensor[] | null; accumulate: boolean },
+  options: { retainGraph: boolean; createGraph: boolean; inputs: readonly Tensor[] | null },
 ): (Tensor | null)[] {
   const found: (Tensor | null)[] = new Array(options.inputs?.length ?? 0).fill(null)
   const run = (): void => {
