@@ -17,6 +17,7 @@ function timed(name: string, run: () => void): void {
 await w1.run()
 const inner = device()
 useDevice({
+  ...inner,
   name: 'timed',
   flat(kernel, access) {
     const run = inner.flat(kernel, access)

@@ -14,10 +14,10 @@ export class Rival {
   private rest = ''
   private errors = ''
 
-  constructor(python: string, script: string, threads: number) {
+  constructor(python: string, script: string, threads: number, options: readonly string[] = []) {
     this.name = `PyTorch ${threads}t`
     const file = fileURLToPath(new URL(`./python/${script}.py`, import.meta.url))
-    this.process = spawn(python, ['-u', file, String(threads)], { stdio: 'pipe' })
+    this.process = spawn(python, ['-u', file, String(threads), ...options], { stdio: 'pipe' })
     this.process.stderr.on('data', (d) => {
       this.errors += String(d)
     })
@@ -59,16 +59,23 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2
 }
 
+export interface Figure {
+  readonly unit: string
+  readonly better: 'less' | 'more'
+  readonly compare: boolean
+  /** The rival's figure that it stands against, if not the one of the same name. */
+  readonly against?: string
+}
+
 /** One workload: its own repetition, and the Python script with the same one. */
 export interface Workload {
   readonly name: string
   readonly title: string
   /** What the figures are, by name: their unit, and whether less or more is better. */
-  readonly figures: Record<
-    string,
-    { readonly unit: string; readonly better: 'less' | 'more'; readonly compare: boolean }
-  >
+  readonly figures: Record<string, Figure>
   readonly script: string
+  /** Further arguments of the script. */
+  readonly options?: readonly string[]
   readonly repetitions: number
   run(): Figures | Promise<Figures>
 }
@@ -76,7 +83,7 @@ export interface Workload {
 /** Alternates repetitions of TyTorch and of PyTorch at 1 and 2 threads; prints medians and ratios, losses included. */
 export async function compare(workload: Workload): Promise<void> {
   const path = python()
-  const rivals = path ? [1, 2].map((threads) => new Rival(path, workload.script, threads)) : []
+  const rivals = path ? [1, 2].map((threads) => new Rival(path, workload.script, threads, workload.options)) : []
   const ours: Figures[] = []
   const theirs: Figures[][] = rivals.map(() => [])
   try {
@@ -91,9 +98,9 @@ export async function compare(workload: Workload): Promise<void> {
   }
   console.log(`\n${workload.name}: ${workload.title}`)
   const head = ['', 'TyTorch', ...rivals.map((r) => r.name), ...(rivals.length ? ['ratio'] : [])]
-  const rows = Object.entries(workload.figures).map(([name, { unit, better, compare }]) => {
+  const rows = Object.entries(workload.figures).map(([name, { unit, better, compare, against = name }]) => {
     const mine = median(ours.map((f) => f[name]))
-    const others = theirs.map((list) => median(list.map((f) => f[name])))
+    const others = theirs.map((list) => median(list.map((f) => f[against])))
     const best = better === 'less' ? Math.min(...others) : Math.max(...others)
     const ratio = better === 'less' ? best / mine : mine / best
     const text = (v: number): string => `${v.toPrecision(4)} ${unit}`

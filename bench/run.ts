@@ -3,15 +3,22 @@
 import { compare, type Workload } from './rival.ts'
 
 const workloads: Record<string, () => Promise<Workload>> = {
-  W1: async () => (await import('./w1.ts')).w1,
+  ...Object.fromEntries(
+    ['W1', 'W1b', 'W1c', 'W2', 'W3', 'W4', 'W5'].map((name) => [
+      name,
+      async () => (await import('./training.ts')).workloads[name],
+    ]),
+  ),
   overhead: async () => (await import('./overhead.ts')).overhead,
   loader: async () => (await import('./loader.ts')).loader,
   images: async () => (await import('./images.ts')).images,
+  normalization: async () => (await import('./normalization.ts')).normalization,
   startup: async () => (await import('./startup.ts')).startup,
 }
 /** Benchmarks that print their own tables. */
 const programs: Record<string, () => Promise<unknown>> = {
   matmul: () => import('./matmul.ts'),
+  conv: () => import('./conv.ts'),
   elementwise: () => import('./elementwise.ts'),
   kernels: () => import('./kernels.ts'),
   memory: () => import('./memory.ts'),

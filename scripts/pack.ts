@@ -45,11 +45,11 @@ export function rewriteImports(declarations: string): string {
   return declarations.replace(/(\bfrom\s+|\bimport\(\s*|^import\s+)(['"])(\.{1,2}\/[^'"\n]+)\.ts\2/gm, '$1$2$3.js$2')
 }
 
-/** Stems of the modules that others load by name: what is exported, and a data loader's thread. */
+/** Stems of the modules that others load by name: what is exported, and the entries of threads. */
 function entriesOf(folder: string): string[] {
   const { exports } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest
   const stems = Object.values(exports).map((source) => source.replace(/^\.\/src\//, '').replace(/\.ts$/, ''))
-  return existsSync(join(folder, 'src', 'thread.ts')) ? [...stems, 'thread'] : stems
+  return [...stems, ...['thread', 'compute'].filter((stem) => existsSync(join(folder, 'src', `${stem}.ts`)))]
 }
 
 /**

@@ -44,7 +44,7 @@ export function* runOps(
   for (const { op, variant, cases } of ops) {
     for (const [i, c] of cases.entries()) {
       const name = `${[op, variant, dtype].filter(Boolean).join('.')}[${i}]`
-      if (wanted(name)) yield guarded(name, op, () => runCase(torch, op, c, values))
+      if (wanted(name)) yield guarded(name, op, () => runCase(torch, op, c, values, variant))
     }
   }
 }
@@ -66,8 +66,8 @@ export function failure(name: string, subject: string, error: unknown): Outcome 
   return { name, subject, status: 'failed', message: `threw ${text}` }
 }
 
-function runCase(torch: Torch, op: string, c: OpCase, values: Values): Difference | null {
-  const call = resolve(torch, op)
+function runCase(torch: Torch, op: string, c: OpCase, values: Values, variant: string): Difference | null {
+  const call = resolve(torch, op, variant)
   if (!call) throw new MissingError(op)
   const given = [values.read(c.input), ...c.args.map((a) => values.read(a))]
   const named = values.options(c.kwargs)

@@ -9,6 +9,7 @@ const wanted = (globalThis as { process?: { env?: Record<string, string | undefi
 useDevice(wanted === 'interp' ? createInterpreter() : createWasmDevice())
 
 export * as autograd from './autograd.ts'
+export { getNumThreads, setNumThreads } from './backend/pool.ts'
 export {
   bfloat16,
   bool,
@@ -34,13 +35,24 @@ export {
 } from './base/dtype.ts'
 export { IndexError, NotImplementedError, RuntimeError, ValueError } from './base/errors.ts'
 export { getPrintoptions, setPrintoptions } from './base/format.ts'
+export { type CompileOptions, compile, compiler } from './compile/compile.ts'
 export { deserialize, load, loadNpy, readNpy, save, saveNpy, serialize, writeNpy } from './io/index.ts'
+export * as linalg from './linalg.ts'
+export * as masked from './masked.ts'
 export * as nn from './nn/index.ts'
 export * from './ops/activation.ts'
+export { adaptiveAvgPool1d, adaptiveMaxPool1d } from './ops/adaptive.ts'
+export * from './ops/algebra.ts'
 export * from './ops/arithmetic.ts'
 export * from './ops/arrange.ts'
+export * from './ops/calculus.ts'
+export { chainMatmul } from './ops/chain.ts'
 export * from './ops/compare.ts'
+export { einsum, tensordot } from './ops/contract.ts'
+export { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } from './ops/conv.ts'
+export { convolution } from './ops/convolution.ts'
 export { clone, detach } from './ops/copy.ts'
+export { vander } from './ops/covariance.ts'
 export {
   arange,
   asTensor,
@@ -58,17 +70,50 @@ export {
   zeros,
   zerosLike,
 } from './ops/create.ts'
+export { cdist, cosineSimilarity, pairwiseDistance, pdist } from './ops/distance.ts'
+export * from './ops/elementary.ts'
 export { amax, amin, argmax, argmin, max, min } from './ops/extreme.ts'
 export { gather, indexSelect, take, takeAlongDim } from './ops/gather.ts'
+export * from './ops/histogram.ts'
 export { type Index, indexPut, slice } from './ops/indexing.ts'
 export * from './ops/join.ts'
 export { addmm, addmv, baddbmm, bmm, dot, ger, matmul, mm, mv, outer } from './ops/linear.ts'
+export { luUnpack } from './ops/lu.ts'
 export { argwhere, maskedFill, maskedScatter, maskedSelect, nonzero, nonzeroStatic, where } from './ops/masks.ts'
+export { nativeLayerNorm } from './ops/normalization.ts'
+export { _batchNormWithUpdate, _nativeBatchNormLegit, nativeBatchNorm } from './ops/normalizationchannels.ts'
+export { nativeGroupNorm } from './ops/normalizationgroup.ts'
+export { constantPadNd } from './ops/pad.ts'
+export * from './ops/pairs.ts'
 export * from './ops/patch.ts'
+export {
+  _chunkCat,
+  asStridedScatter,
+  combinations,
+  diagonalCopy,
+  dsplit,
+  hsplit,
+  narrowCopy,
+  ravel,
+  splitWithSizes,
+  tensorSplit,
+  unbindCopy,
+  unsafeChunk,
+  unsafeSplit,
+  unsafeSplitWithSizes,
+  viewCopy,
+  vsplit,
+} from './ops/pieces.ts'
+export { channelShuffle, pixelShuffle, pixelUnshuffle } from './ops/pixel.ts'
+export { maxPool1d, maxPool2d, maxPool2dWithIndicesBackward, maxPool3d } from './ops/pool.ts'
+export { avgPool1d } from './ops/poolaverage.ts'
 export * from './ops/random.ts'
 export { all, any, countNonzero, mean, prod, sum } from './ops/reduce.ts'
+export { gridSampler2d, gridSampler3d } from './ops/resamplegrid.ts'
+export { _upsampleBilinear2dAa } from './ops/resampleimage.ts'
 export * from './ops/scan.ts'
 export * from './ops/scatter.ts'
+export * from './ops/segment.ts'
 export { asStrided, chunk, diagonal, narrow, select, split, unbind } from './ops/slice.ts'
 export * from './ops/sort.ts'
 export { allclose, equal, isclose, logsumexp, norm, std, variance as var } from './ops/statistics.ts'

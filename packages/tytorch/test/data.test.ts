@@ -464,6 +464,36 @@ describe('DataLoader', () => {
     expect(() => [...new DataLoader(new TensorDataset(x), { sampler: [30] })]).toThrow(torch.IndexError)
   })
 
+  it('reads whole batches of datasets that are put together, and samples where their batches do not fit', () => {
+    const of = (dataset: torch.utils.data.DatasetLike<unknown>): unknown =>
+      JSON.parse(
+        JSON.stringify(
+          [...new DataLoader(dataset, { batchSize: 7, shuffle: true, generator: seeded(1) })],
+          (_key, value) => (value instanceof torch.Tensor ? [value.dtype.name, value.tolist()] : value),
+        ),
+      )
+    const bare = (dataset: torch.utils.data.Dataset<unknown>): torch.utils.data.DatasetLike<unknown> => ({
+      length: dataset.length,
+      getItem: (i: number) => dataset.getItem(i),
+    })
+    const rows = (n: number): InstanceType<typeof TensorDataset> =>
+      new TensorDataset(torch.randn(n, 20), torch.arange(n))
+    const mixed = new ConcatDataset<unknown>([rows(11), new Subset(rows(9), [8, 2, 5]), rows(13)])
+    expect(of(mixed)).toEqual(of(bare(mixed)))
+    const named = new ConcatDataset([1, 2].map((n) => new StackDataset({ x: torch.ones(n, 3), y: rows(n) })))
+    expect(of(named)).toEqual(of(bare(named)))
+    const stacked = new StackDataset(named, torch.arange(3))
+    expect(of(stacked)).toEqual(of(bare(stacked)))
+    const unlike = new ConcatDataset([torch.ones(2, 3), torch.ones(2, 3, { dtype: torch.float64 })])
+    expect(of(unlike)).toEqual(of(bare(unlike)))
+    const [train, rest] = randomSplit(mixed, [20, 7], { generator: seeded(2) })
+    expect([of(train), of(rest)]).toEqual([of(bare(train)), of(bare(rest))])
+    const ragged = new ConcatDataset([torch.ones(2, 3), torch.ones(2, 4)])
+    expect(() => of(ragged)).toThrow('stack expects each tensor to be equal size')
+    expect(() => [...new DataLoader(mixed, { sampler: [27] })]).toThrow(torch.IndexError)
+    expect(() => [...new DataLoader(mixed, { sampler: [-28] })]).toThrow(torch.ValueError)
+  })
+
   it('takes keys of any kind from a sampler', () => {
     class Labels extends Dataset<number, string> {
       readonly labels: Record<string, number> = { 'id-1': 0, 'id-2': 1, 'id-3': 2 }

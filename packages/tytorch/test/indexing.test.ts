@@ -1,8 +1,10 @@
 // x[...] in all combinations against PyTorch's answers (fixtures/indexing), and the ops that read and write by position.
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { createInterpreter } from '../src/backend/interp/interp.ts'
 import * as torch from '../src/index.ts'
 import type { Index } from '../src/ops/indexing.ts'
+import { device, useDevice } from '../src/tensor/run.ts'
 import type { Tensor } from '../src/tensor/tensor.ts'
 
 const f32 = { dtype: torch.float32 }
@@ -408,5 +410,70 @@ describe('arrangement', () => {
     const m = counting(3, 3).requiresGrad_()
     m.trace().mul(2).backward()
     expect(m.grad?.tolist()).toEqual([[2, 0, 0], [0, 2, 0], [0, 0, 2]]) // biome-ignore format: a matrix
+  })
+})
+
+describe('rows of memory', () => {
+  const wasm = device()
+  const interp = createInterpreter()
+  /** Runs `check` compiled and interpreted. */
+  const onBoth = (check: () => void): void => {
+    for (const on of [wasm, interp]) {
+      useDevice(on)
+      try {
+        check()
+      } finally {
+        useDevice(wasm)
+      }
+    }
+  }
+  const dtypes = [torch.uint8, torch.bool, torch.int16, torch.bfloat16, torch.float32, torch.int64]
+
+  it('picks rows of every length and dtype, by int32 and int64', () => {
+    const order = [3, 0, 8, 8, 5]
+    const indices = [torch.tensor(order), torch.tensor(order, { dtype: torch.int32 })]
+    const fromEnd = indices.map((index) => index.sub(9))
+    for (const dtype of dtypes) {
+      for (const width of [1, 7, 15, 16, 17, 33, 79, 131]) {
+        const x = torch.randint(0, 100, [9, width]).to(dtype)
+        const pair = torch.stack([x, x])
+        const rows = x.tolist<unknown[]>()
+        const want = order.map((i) => rows[i])
+        onBoth(() => {
+          for (const index of indices) expect(x.indexSelect(0, index).tolist()).toEqual(want)
+          for (const index of fromEnd) expect(x.at(index).tolist()).toEqual(want)
+          expect(pair.indexSelect(1, indices[0]).tolist()).toEqual([want, want])
+        })
+      }
+    }
+  })
+
+  it('picks from views, by broadcast, strided and several indices', () => {
+    onBoth(() => {
+      const x = counting(6, 5, 40)
+      const value = (i: number, j: number): number[] => Array.from({ length: 40 }, (_, c) => (i * 5 + j) * 40 + c)
+      const part = x.narrow(0, 1, 4).at(':', '1:')
+      expect(part.at([2, -1]).tolist()).toEqual([3, 4].map((i) => [1, 2, 3, 4].map((j) => value(i, j))))
+      expect(x.at(torch.tensor([[1], [4]]), torch.tensor([0, 2, -1])).tolist()).toEqual(
+        [1, 4].map((i) => [0, 2, 4].map((j) => value(i, j))),
+      )
+      expect(x.at(torch.arange(6).at('::3')).at(':', 1).tolist()).toEqual([value(0, 1), value(3, 1)])
+      expect(x.at(torch.tensor([2]).expand(3), 4).tolist()).toEqual([value(2, 4), value(2, 4), value(2, 4)])
+      expect(x.transpose(0, 1).at([1]).tolist()).toEqual([[0, 1, 2, 3, 4, 5].map((i) => value(i, 1))])
+      expect(x.at(torch.tensor([true, false, false, false, false, true]), 0).tolist()).toEqual([
+        value(0, 0),
+        value(5, 0),
+      ])
+    })
+  })
+
+  it('joins samples of every length into a batch', () => {
+    onBoth(() => {
+      for (let width = 0; width < 140; width++) {
+        const samples = [0, 1, 2].map(() => torch.randint(0, 256, [width], { dtype: torch.uint8 }))
+        const batch = torch.utils.data.defaultCollate(samples)
+        expect(batch.tolist()).toEqual(samples.map((t) => t.tolist()))
+      }
+    })
   })
 })

@@ -101,7 +101,7 @@ const FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 const INTEGERS = [torch.int64, torch.int32, torch.uint8, torch.bool]
 
 /** What these answer depends on how the input lies in memory, by definition. */
-const LAYOUT = ['view', 'asStrided']
+const LAYOUT = ['view', 'viewCopy', 'asStrided']
 
 const random = new Set([...registry.values()].filter((i) => i.signature.includes('generator')).map((i) => i.name))
 

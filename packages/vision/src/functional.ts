@@ -1,6 +1,7 @@
 // What the transforms do, as functions of image tensors [..., H, W] (uint8 in 0..255 or floats in 0..1), with
 // torchvision's rules (torchvision.transforms.functional).
-import { float32, full, RuntimeError, Tensor, tensor, uint8, ValueError } from 'tytorch'
+import { empty, float32, full, RuntimeError, Tensor, tensor, uint8, ValueError } from 'tytorch'
+import { resampleBytes } from './bytes.ts'
 import { resample } from './resample.ts'
 
 /** One number for both sides, or height and width. */
@@ -54,16 +55,17 @@ export function resize(image: Tensor, size: Sides): Tensor {
   const [height, width] = sizeOf(image)
   const [h, w] = resizedSize(height, width, size)
   if (h === height && w === width) return image
-  const planes = image.numel() / (height * width)
-  const source = image.dtype === uint8 ? image.contiguous() : image.to(float32).contiguous()
-  const values = resample(source.raw() as Float32Array | Uint8Array, planes, height, width, h, w)
   const sizes = [...image.shape.slice(0, -2), h, w]
+  const count = image.numel() / (height * width)
   if (image.dtype === uint8) {
-    const levels = new Uint8Array(values.length)
-    for (let i = 0; i < levels.length; i++) levels[i] = values[i] + 0.5
-    return tensor(levels).view(sizes)
+    const out = empty(sizes, { dtype: uint8 })
+    const source = image.contiguous().raw() as Uint8Array
+    const levels = resampleBytes(source, { count, height, width, step: 1 }, h, w, 'torch')
+    ;(out.raw() as Uint8Array).set(levels)
+    return out
   }
-  const out = tensor(values).view(sizes)
+  const source = image.to(float32).contiguous().raw() as Float32Array
+  const out = tensor(resample(source, count, height, width, h, w)).view(sizes)
   return image.isFloatingPoint() ? out.to(image.dtype) : out.round().to(image.dtype)
 }
 
@@ -117,6 +119,11 @@ function layoutOf(image: Tensor): Layout {
   throw new ValueError(`ToTensor: ${String(image.shape)} has 1 to 4 channels neither first nor last; give the layout`)
 }
 
+/** An image [C, H, W] or [H, W, C] as [C, H, W]. Without a layout the channels are looked for first and then last. */
+export function channelsFirst(image: Tensor, layout?: Layout): Tensor {
+  return (layout ?? layoutOf(image)) === 'HWC' ? image.permute(2, 0, 1).contiguous() : image
+}
+
 /**
  * A uint8 image [C, H, W], [H, W, C] or [H, W] as float32 [C, H, W] in 0..1; images of other dtypes are only laid out.
  * Without a layout the channels are looked for first and then last.
@@ -126,8 +133,7 @@ export function toTensor(image: Tensor, layout?: Layout): Tensor {
   if (image.ndim !== 2 && image.ndim !== 3) {
     throw new ValueError(`pic should be 2/3 dimensional. Got ${image.ndim} dimensions.`)
   }
-  const whole = image.ndim === 2 ? image.unsqueeze(0) : image
-  const chw = image.ndim === 3 && (layout ?? layoutOf(image)) === 'HWC' ? whole.permute(2, 0, 1).contiguous() : whole
+  const chw = image.ndim === 2 ? image.unsqueeze(0) : channelsFirst(image, layout)
   return chw.dtype === uint8 ? chw.to(float32).div_(255) : chw
 }
 

@@ -1,41 +1,9 @@
-// Bilinear resizing with a filter as wide as an output pixel is in the input, as Pillow and torchvision do it
+// Bilinear resizing of floats with a filter as wide as an output pixel is in the input, as Pillow and torchvision do it
 // (antialias): first along columns, whose values lie side by side, then along rows.
-
-/** For each output position: where its inputs begin, and `taps` weights that add up to 1. */
-interface Filter {
-  readonly first: Int32Array
-  readonly weights: Float64Array
-  readonly taps: number
-}
-
-/** A triangle around each output pixel. Three taps or more where there are as many inputs: zeros fill them up. */
-function triangle(from: number, to: number): Filter {
-  const scale = from / to
-  const support = Math.max(scale, 1)
-  const taps = Math.min(from, Math.max(3, Math.ceil(support * 2)))
-  const first = new Int32Array(to)
-  const weights = new Float64Array(to * taps)
-  for (let i = 0; i < to; i++) {
-    const center = (i + 0.5) * scale
-    const start = Math.max(0, Math.trunc(center - support + 0.5))
-    const end = Math.min(from, Math.trunc(center + support + 0.5))
-    first[i] = Math.min(start, from - taps)
-    const at = i * taps - first[i]
-    let sum = 0
-    for (let x = start; x < end; x++) sum += weights[at + x] = Math.max(0, 1 - Math.abs((x - center + 0.5) / support))
-    for (let x = start; x < end; x++) weights[at + x] /= sum
-  }
-  return { first, weights, taps }
-}
+import { triangle } from './filter.ts'
 
 /** Each of `planes` planes of `height` rows as one of `to` rows. */
-function alongColumns(
-  source: Float32Array | Uint8Array,
-  planes: number,
-  height: number,
-  width: number,
-  to: number,
-): Float32Array {
+function alongColumns(source: Float32Array, planes: number, height: number, width: number, to: number): Float32Array {
   const { first, weights, taps } = triangle(height, to)
   const out = new Float32Array(planes * to * width)
   for (let plane = 0; plane < planes; plane++) {
@@ -87,7 +55,7 @@ function alongRows(source: Float32Array, rows: number, width: number, to: number
 
 /** Planes [planes, height, width] as [planes, h, w]. */
 export function resample(
-  source: Float32Array | Uint8Array,
+  source: Float32Array,
   planes: number,
   height: number,
   width: number,

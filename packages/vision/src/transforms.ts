@@ -1,8 +1,9 @@
 // Transforms as torchvision has them: objects with `forward`, of plain fields, so that they travel to a loader's
 // workers. The random ones draw from torch's generator, in torchvision's order.
-import { empty, rand, randint, type Tensor, ValueError } from 'tytorch'
+import { empty, rand, randint, Tensor, ValueError } from 'tytorch'
 import {
   centerCrop,
+  channelsFirst,
   crop,
   hflip,
   type Layout,
@@ -16,6 +17,7 @@ import {
   sizeOf,
   toTensor,
 } from './functional.ts'
+import { normalizedLevels } from './levels.ts'
 
 /** What turns one value into another: an object with `forward`, such as a module, or a function. */
 export type Transform<I = Tensor, O = Tensor> = { forward(input: I): O } | ((input: I) => O)
@@ -40,9 +42,25 @@ export class Compose<I = Tensor, O = Tensor> {
 
   forward(input: I): O {
     let value: unknown = input
-    for (const transform of this.transforms) value = applyTransform(transform, value as never)
+    for (let i = 0; i < this.transforms.length; i++) {
+      const made = together(this.transforms[i], this.transforms[i + 1], value)
+      if (made) i++
+      value = made ?? applyTransform(this.transforms[i], value as never)
+    }
     return value as O
   }
+}
+
+/** What ToTensor and the Normalize after it make of bytes, in one go; null for all else. */
+function together(first: unknown, second: unknown, image: unknown): Tensor | null {
+  if (!(isPlain(first, ToTensor) && isPlain(second, Normalize) && image instanceof Tensor && image.ndim === 3))
+    return null
+  return normalizedLevels(channelsFirst(image, first.layout), second.mean, second.std)
+}
+
+/** True for an object of the class that does what the class does. */
+export function isPlain<T extends { forward: unknown }>(x: unknown, Class: { readonly prototype: T }): x is T {
+  return x instanceof (Class as never) && (x as T).forward === Class.prototype.forward
 }
 
 /** A uint8 image [C, H, W], [H, W, C] or [H, W] as float32 [C, H, W] in 0..1. */

@@ -1,4 +1,5 @@
 // The contract of a device: memory in which tensors live, and kernels and routines that run on it.
+import type { Expr } from '../ir/expr.ts'
 import type { Kernel } from '../ir/kernel.ts'
 
 /** A number passed to a kernel; i64 scalars are bigints, bool scalars are 0 or 1. */
@@ -30,7 +31,67 @@ export interface MatmulArgs {
   /** Byte pointer of n contiguous values added to every row, or 0. */
   readonly bias: number
   readonly accumulate: boolean
+  /** So many products, each `a`, `b` and `c` elements after the one before; the bias is the same for all. */
+  readonly batch?: { readonly count: number; readonly a: number; readonly b: number; readonly c: number }
 }
+
+/**
+ * What a product stores instead of its elements: `value` reads the product as `load(0)` and `operands[i]` as
+ * `load(i + 1)`, of the product's dtype, contiguous along n; `row` elements between rows (0 repeats one).
+ */
+export interface MatmulEpilogue {
+  readonly value: Expr
+  readonly operands: readonly { readonly pointer: number; readonly row: number }[]
+}
+
+/** Rows of bytes to be picked: row i of `to` becomes row index[i] of `from`. The indices are in range. */
+export interface RowsArgs {
+  /** Byte pointers; the index holds int32s, or int64s if `wide`. */
+  readonly to: number
+  readonly from: number
+  readonly index: number
+  readonly wide: boolean
+  readonly count: number
+  /** Bytes of a row, and between the starts of two rows of `from`. */
+  readonly bytes: number
+  readonly step: number
+  /** Added to negative indices. */
+  readonly rows: number
+}
+
+/** Depth, height and width; 1 (padding: 0) where a convolution has fewer dimensions. */
+export type Triple = readonly [number, number, number]
+
+/** What of a convolution is computed from the other two: the output, or the gradient of the input or the weight. */
+export type ConvolutionPart = 'output' | 'input' | 'weight'
+
+/**
+ * y[n, o] = bias[o] + sum over c of x[n, c] * w[o, c] (cross-correlation), where pixel p and tap k meet input element
+ * p * stride - padding + k * dilation, zero outside. All are contiguous: x [batch, inputChannels, ...input], w
+ * [outputChannels, inputChannels / groups, ...kernel], y [batch, outputChannels, ...output]. No size is 0.
+ */
+export interface ConvolutionArgs {
+  readonly batch: number
+  readonly groups: number
+  readonly inputChannels: number
+  readonly outputChannels: number
+  readonly input: Triple
+  readonly output: Triple
+  readonly kernel: Triple
+  readonly stride: Triple
+  /** Before the first element; what the last pixels reach beyond the end is zero too. */
+  readonly padding: Triple
+  readonly dilation: Triple
+  /** Byte pointers; the one of the part is written. */
+  readonly x: number
+  readonly w: number
+  readonly y: number
+  /** Byte pointer of what is added to each channel of the output, or of the input, or 0. */
+  readonly bias: number
+}
+
+/** What a routine does with an operand. */
+export type Access = 'read' | 'write' | 'update'
 
 export interface Device {
   readonly name: string
@@ -47,6 +108,19 @@ export interface Device {
     strides: readonly (readonly [number, number, number])[],
     scalars: readonly Scalar[],
   ): void
+  /** Runs a routine in TypeScript on the memory at `pointers`; `access` says what it does with each. */
+  host(
+    name: string,
+    pointers: readonly number[],
+    access: readonly Access[],
+    run: (pointers: readonly number[]) => void,
+  ): void
   /** Matrix product of one dtype: float32, float64, int32 or int64. */
-  matmul(dtype: 'float32' | 'float64' | 'int32' | 'int64', args: MatmulArgs): void
+  matmul(dtype: 'float32' | 'float64' | 'int32' | 'int64', args: MatmulArgs, epilogue?: MatmulEpilogue): void
+  /** One part of a convolution, in one dtype. */
+  convolution(dtype: 'float32' | 'float64' | 'int32' | 'int64', part: ConvolutionPart, args: ConvolutionArgs): void
+  /** Copies rows of bytes that an index picks. */
+  pickRows(args: RowsArgs): void
+  /** Writes `count` blocks of `bytes` bytes one behind the other; their byte pointers lie at `pointers`, 32 bits each. */
+  joinBlocks(to: number, pointers: number, count: number, bytes: number): void
 }

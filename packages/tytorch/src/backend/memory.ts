@@ -3,11 +3,17 @@
 import { RuntimeError } from '../base/errors.ts'
 
 const PAGE = 65536
-/** Bytes at the bottom that the allocator never hands out: kernels' descriptors, accumulators and tiles. */
-const RESERVED = 4 * PAGE
+/** Threads that can compute at once, the main one included. */
+export const MAX_THREADS = 32
+/** Bytes that each thread has at the bottom for its kernels' descriptors, accumulators and tiles. */
+const AREA = 4 * PAGE
+/** Where threads meet, in the page above their areas. */
+export const CONTROL = MAX_THREADS * AREA
+/** Bytes at the bottom that the allocator never hands out. */
+const RESERVED = CONTROL + PAGE
 const GROWTH = 256 * PAGE
 
-/** Byte offsets of the reserved areas; 0 stays unused so that a null pointer is never valid. */
+/** Byte offsets of this thread's areas; 0 stays unused so that a null pointer is never valid. */
 export const reserved = {
   /** Launch descriptors: extents, pointers, strides and scalars of one kernel. */
   descriptor: 1024,
@@ -15,8 +21,8 @@ export const reserved = {
   scratch: 4096,
   /** Tiles and packed panels' edges of matrix kernels, up to `end`. */
   tiles: PAGE,
-  end: RESERVED,
-} as const
+  end: AREA,
+}
 
 /** Rounds a request up to its size class: multiples of 64 bytes, then eighths of a power of two (at most 12.5 % waste). */
 export function blockSize(bytes: number): number {
@@ -40,8 +46,8 @@ interface Views {
 
 /** A growing WebAssembly memory of at most 4 GiB with an allocator. */
 export class Memory {
-  readonly wasm: WebAssembly.Memory
-  readonly shared: boolean
+  wasm: WebAssembly.Memory
+  shared: boolean
   /** Pages, as modules importing the memory must declare. */
   readonly maximum = 65536
   /** Typed arrays over the whole memory; replaced when it grows, so never keep one across an allocation. */
@@ -60,6 +66,24 @@ export class Memory {
     this.end = this.views.buffer.byteLength
   }
 
+  /**
+   * Makes this the main thread's memory, in a thread that computes for it: `reserved` becomes that of thread `index`, so
+   * it must be called before modules that read it are loaded. Such a thread allocates nothing: it has no free list.
+   */
+  adopt(wasm: WebAssembly.Memory, index: number): void {
+    this.wasm = wasm
+    this.shared = true
+    this.views = viewsOf(wasm.buffer)
+    this.top = this.end = Number.POSITIVE_INFINITY
+    for (const name of ['descriptor', 'scratch', 'tiles', 'end'] as const) reserved[name] += index * AREA
+  }
+
+  /** In such a thread: makes `views` cover the first `bytes` bytes, after the main thread has let the memory grow. */
+  follow(bytes: number): void {
+    // The host tells other threads of a growth a moment later.
+    while (this.views.buffer.byteLength < bytes) this.views = viewsOf(this.wasm.buffer)
+  }
+
   /** Bytes in blocks that are in use. */
   get used(): number {
     return this.top - RESERVED - this.freeBytes
@@ -76,6 +100,7 @@ export class Memory {
     if (this.freeBytes > size && this.freeBytes > (this.top - RESERVED) / 4) this.merge()
     const carved = this.carve(size)
     if (carved) return carved
+    if (this.top === Number.POSITIVE_INFINITY) throw new Error('only the main thread allocates')
     if (this.top + size > this.end && !this.grow(size)) {
       this.merge()
       const last = this.carve(size)

@@ -19,3 +19,8 @@ export class ValueError extends Error {
 export class NotImplementedError extends Error {
   override name = 'NotImplementedError'
 }
+
+/** A matrix that an algorithm can't handle, a singular one for instance: PyTorch's torch.linalg.LinAlgError. */
+export class LinAlgError extends RuntimeError {
+  override name = 'LinAlgError'
+}

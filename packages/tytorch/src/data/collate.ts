@@ -1,12 +1,13 @@
 // Collation: how a list of samples becomes one batch. Tensors, typed arrays, numbers, booleans and bigints become
 // tensors with a new first dimension; strings stay a list; arrays, objects and maps are collated part by part.
 import { memory } from '../backend/memory.ts'
-import { bool, float64, int64, uint8 } from '../base/dtype.ts'
+import { bool, float64, int32, int64, uint8 } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { sameSizes } from '../base/shape.ts'
 import { type TensorData, tensor } from '../ops/create.ts'
 import { stack } from '../ops/join.ts'
 import { requiresGrad } from '../tensor/node.ts'
+import { device } from '../tensor/run.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
 import { isPromise } from './dataset.ts'
 
@@ -53,6 +54,16 @@ function collateNumbers(batch: readonly unknown[]): Tensor {
   const odd = batch.findIndex((x) => typeof x !== 'number' && typeof x !== 'bigint' && typeof x !== 'boolean')
   if (odd >= 0) throw mixed(batch, odd)
   if (batch.every((x) => typeof x === 'boolean')) return tensor(batch as boolean[], { dtype: bool })
+  if (batch.every((x) => typeof x === 'number' && (x | 0) === x)) {
+    const out = empty([batch.length], int64)
+    const { i32 } = memory.views
+    let at = out.pointer / 4
+    for (const x of batch as readonly number[]) {
+      i32[at++] = x
+      i32[at++] = x >> 31
+    }
+    return out
+  }
   // JavaScript can't tell 2 from 2.0. What has a fraction, or lies beyond the exact integers, is a Python float.
   const whole = batch.every((x) => typeof x !== 'number' || Number.isSafeInteger(x))
   return tensor(batch.map(whole ? (x) => x : Number) as number[], { dtype: whole ? int64 : float64 })
@@ -79,13 +90,11 @@ function collateTensors(batch: readonly Tensor[]): Tensor {
     return stack(batch as Tensor[], 0)
   }
   const out = empty([batch.length, ...first.sizes], first.dtype)
-  const target = out.pointer
-  const size = first.count * first.dtype.itemsize
-  const bytes = memory.views.u8
-  for (let i = 0; i < batch.length; i++) {
-    const from = batch[i].pointer
-    bytes.copyWithin(target + i * size, from, from + size)
-  }
+  const list = empty([batch.length], int32)
+  const at = list.pointer
+  const { i32 } = memory.views
+  for (let i = 0; i < batch.length; i++) i32[at / 4 + i] = batch[i].pointer
+  device().joinBlocks(out.pointer, at, batch.length, first.count * first.dtype.itemsize)
   return out
 }
 

@@ -44,7 +44,8 @@ class MapFetcher implements Fetcher {
   fetch(keys: unknown): unknown {
     const { batched, collateFn } = this.options
     if (!batched) return then(itemOf(this.dataset, keys), collateFn)
-    if (this.batch) return this.batch(keys as number[])
+    const whole = this.batch?.(keys as number[]) ?? null
+    if (whole !== null) return whole
     const samples = itemsOf(this.dataset, keys as unknown[])
     if (isPromise(samples)) return samples.then((all) => collateFn(all))
     return samples.some(isPromise) ? Promise.all(samples).then(collateFn) : collateFn(samples)

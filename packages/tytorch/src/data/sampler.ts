@@ -41,6 +41,9 @@ function checkFlag(name: string, value: unknown, error: new (message: string) =>
   throw new error(`${name} should be a boolean value, but got ${name}=${String(value)}`)
 }
 
+/** Keys that the built-in samplers count out at a time, for a batch sampler to cut up. */
+const RUN = 1024
+
 /** 0, 1, 2, ... */
 export class SequentialSampler extends Sampler<number> {
   readonly dataSource: Sized
@@ -57,6 +60,12 @@ export class SequentialSampler extends Sampler<number> {
   override *[Symbol.iterator](): Keys<number> {
     const n = this.length
     for (let i = 0; i < n; i++) yield i
+  }
+
+  /** The same keys, many at a time. */
+  *runs(): Keys<ArrayLike<number>> {
+    const n = this.length
+    for (let i = 0; i < n; i += RUN) yield Int32Array.from({ length: Math.min(RUN, n - i) }, (_, j) => i + j)
   }
 }
 
@@ -101,6 +110,11 @@ export class RandomSampler extends Sampler<number> {
   }
 
   override *[Symbol.iterator](): Keys<number> {
+    for (const run of this.runs()) yield* run
+  }
+
+  /** The same keys, as many at a time as are drawn at a time. */
+  *runs(): Keys<Int32Array | number[]> {
     const n = lengthOf(this.dataSource)
     const total = this.numSamples
     if (n === 0) throw new ValueError('RandomSampler: there is nothing to draw from')
@@ -109,13 +123,13 @@ export class RandomSampler extends Sampler<number> {
       for (let left = total; left > 0; left -= 32) {
         const draws = new BigInt64Array(Math.min(left, 32))
         randintFill(generator, draws, 0, n)
-        for (const draw of draws) yield Number(draw)
+        yield Array.from(draws, Number)
       }
       return
     }
-    for (let left = total; left >= n; left -= n) yield* randperm(generator, n)
+    for (let left = total; left >= n; left -= n) yield randperm(generator, n)
     // PyTorch draws the last, partial round even where it is empty.
-    yield* randperm(generator, n).subarray(0, total % n)
+    yield randperm(generator, n).subarray(0, total % n)
   }
 }
 
@@ -181,6 +195,13 @@ export class WeightedRandomSampler extends Sampler<number> {
   }
 }
 
+/** The keys of a built-in sampler in runs, or null: a generator's step a key costs more than the rest of batching. */
+function runsOf(sampler: Iterable<unknown>): Iterable<ArrayLike<unknown>> | null {
+  const known = [SequentialSampler, RandomSampler].find((type) => sampler instanceof type)
+  const own = known && sampler[Symbol.iterator] !== known.prototype[Symbol.iterator]
+  return known && !own ? (sampler as SequentialSampler).runs() : null
+}
+
 const batchSignature = parse('batch_size, drop_last')
 
 interface BatchOptions {
@@ -212,6 +233,19 @@ export class BatchSampler<K = number> extends Sampler<K[]> {
 
   override *[Symbol.iterator](): Keys<K[]> {
     let batch: K[] = []
+    const runs = runsOf(this.sampler)
+    if (runs) {
+      for (const run of runs) {
+        for (let i = 0; i < run.length; i++) {
+          batch.push(run[i] as K)
+          if (batch.length < this.batchSize) continue
+          yield batch
+          batch = []
+        }
+      }
+      if (batch.length > 0 && !this.dropLast) yield batch
+      return
+    }
     for (const key of this.sampler) {
       batch.push(key)
       if (batch.length < this.batchSize) continue

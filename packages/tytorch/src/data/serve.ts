@@ -1,4 +1,5 @@
 // A loader's worker, from inside: it unpacks the dataset, answers fetches in order, and ends when it is told to.
+import { setNumThreads } from '../backend/pool.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { defaultGenerator } from '../base/random.ts'
 import { defaultCollate, defaultConvert } from './collate.ts'
@@ -29,6 +30,8 @@ export interface Work {
 /** Serves the loader that started this thread until it says that it is done. */
 export async function serve({ hello, caller }: Call): Promise<void> {
   markWorkerThread()
+  // As in PyTorch: the loader's workers are the threads.
+  setNumThreads(1)
   const worker = new Served(hello as Hello, caller)
   let tail: Promise<void> = worker.prepare()
   caller.onMessage((order) => {

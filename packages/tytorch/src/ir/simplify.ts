@@ -23,11 +23,41 @@ export function simplify(e: Expr): Expr {
 function rebuild(e: Expr): Expr {
   const before = sources(e)
   if (before.length === 0) return e
-  const src = before.map((s) => done.get(s)!)
+  return over(
+    e,
+    before.map((s) => done.get(s)!),
+  )
+}
+
+/** The operation of `e` on other operands of the same types. */
+function over(e: Expr, src: readonly Expr[]): Expr {
+  const before = sources(e)
   if (src.every((s, i) => s === before[i])) return e
   if (e.op === 'gather') return gather(e.arg, e.type, src[0])
   if (e.op === 'call') return call(e.fn, ...src)
   return build(e as PrimExpr, src)
+}
+
+/** `e` with leaves (and gathers, whose positions are replaced first) exchanged for what `leaf` answers, if anything. */
+export function substitute(e: Expr, leaf: (e: Expr) => Expr | null): Expr {
+  return substitution(leaf)(e)
+}
+
+/** As `substitute`, for several expressions that share nodes. */
+export function substitution(leaf: (e: Expr) => Expr | null): (e: Expr) => Expr {
+  const made = new Map<Expr, Expr>()
+  return (root) => {
+    for (const node of topological([root])) {
+      if (made.has(node)) continue
+      const moved = over(
+        node,
+        sources(node).map((s) => made.get(s)!),
+      )
+      const isLeaf = sources(node).length === 0 || node.op === 'gather'
+      made.set(node, (isLeaf ? leaf(moved) : null) ?? moved)
+    }
+    return made.get(root)!
+  }
 }
 
 function build(e: PrimExpr, src: readonly Expr[]): Expr {

@@ -1,8 +1,10 @@
 // Gradients limited in size before a step, and parameters as one vector.
+import { float64 } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { tensor } from '../ops/create.ts'
 import { cat, stack } from '../ops/join.ts'
 import { norm } from '../ops/statistics.ts'
+import { onHost } from '../tensor/host.ts'
 import { noGrad } from '../tensor/mode.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { setData } from './parameter.ts'
@@ -16,7 +18,7 @@ interface ClipOptions {
 
 function gradientsOf(parameters: Tensor | Iterable<Tensor>): Tensor[] {
   const list = parameters instanceof Tensor ? [parameters] : [...parameters]
-  return list.flatMap((p) => (p.leaf?.grad ? [p.leaf.grad] : []))
+  return list.flatMap((p) => p.grad ?? [])
 }
 
 /** The norm of all gradients as if they were one vector. */
@@ -25,10 +27,13 @@ export function getTotalNorm(tensors: Tensor | Iterable<Tensor>, options: ClipOp
   const list = tensors instanceof Tensor ? [tensors] : [...tensors]
   if (list.length === 0) return tensor(0.1).mul(0)
   const total = norm(stack(list.map((t) => norm(t, normType))), normType)
-  if (errorIfNonfinite && !Number.isFinite(total.item())) {
-    throw new RuntimeError(
-      `The total norm of order ${normType} for gradients from \`parameters\` is non-finite, so it cannot be clipped. To disable this error and scale the gradients by the non-finite norm anyway, set \`error_if_nonfinite=False\``,
-    )
+  if (errorIfNonfinite) {
+    onHost('checkNorm', [total.detach().to(float64)], 'r', ([norm]) => {
+      if (Number.isFinite(norm)) return
+      throw new RuntimeError(
+        `The total norm of order ${normType} for gradients from \`parameters\` is non-finite, so it cannot be clipped. To disable this error and scale the gradients by the non-finite norm anyway, set \`error_if_nonfinite=False\``,
+      )
+    })
   }
   return total
 }

@@ -6,6 +6,7 @@ import { ValueError } from '../base/errors.ts'
 import { defaultGenerator, type Generator } from '../base/random.ts'
 import type { Sizes } from '../base/shape.ts'
 import { fillValues } from '../ops/create.ts'
+import { linalgQr } from '../ops/qr.ts'
 import { normal_ as normal, uniform_ as uniform } from '../ops/random.ts'
 import type { Args } from '../tensor/define.ts'
 import { copyValues } from '../tensor/elementwise.ts'
@@ -190,4 +191,25 @@ export function xavierUniform_(x: Tensor, ...args: XavierArgs): Tensor {
 export function xavierNormal_(x: Tensor, ...args: XavierArgs): Tensor {
   const { std, generator } = xavier('xavierNormal_', x, args)
   return normal_(x, 0, std, { generator })
+}
+
+/**
+ * Orthonormal rows or columns times `gain`, trailing dimensions taken as one (Saxe et al., 2013). Throws ValueError for
+ * fewer than 2 dimensions.
+ */
+export const orthogonal_: Filler<[gain?: number], { readonly gain?: number }> = (x, ...args) => {
+  const [gain = 1, generator] = named<[number, Generator]>('orthogonal_', 'gain, generator', args)
+  if (x.ndim < 2) throw new ValueError('Only tensors with 2 or more dimensions are supported')
+  if (x.count === 0) return x
+  return noGrad(() => {
+    const rows = x.sizes[0]
+    const drawn = normal(empty([rows, x.count / rows], x.dtype), 0, 1, { generator: generator ?? defaultGenerator })
+    const wide = rows < drawn.sizes[1]
+    const { Q, R } = linalgQr(wide ? drawn.t() : drawn)
+    // Signs of R's diagonal make Q uniform (https://arxiv.org/abs/math-ph/0609050).
+    const q = Q.mul(R.diagonal().sign())
+    changeInPlace(x)
+    copyValues((wide ? q.t() : q).mul(gain).reshape(x.sizes), x)
+    return x
+  })
 }

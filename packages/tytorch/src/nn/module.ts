@@ -5,8 +5,9 @@ import { NotImplementedError } from '../base/errors.ts'
 import { formatModule } from '../base/format.ts'
 import { type Args, bind, parse } from '../tensor/define.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { original, tracer } from '../tensor/tracer.ts'
 import { type BackwardHook, type ForwardHook, type ForwardPreHook, Hooks, type RemovableHandle } from './hooks.ts'
-import { changeData, Parameter } from './parameter.ts'
+import { changeData, forgetGrad, Parameter } from './parameter.ts'
 import { type IncompatibleKeys, loadInto, type StateDict, snakeCase } from './state.ts'
 
 const invoke = Symbol('invoke')
@@ -63,7 +64,9 @@ export abstract class Module extends Callable {
   #own(kind: 'parameter' | 'buffer' | 'child'): [string, unknown][] {
     const found: [string, unknown][] = []
     for (const name of Object.keys(this)) {
-      const value = (this as unknown as Record<string, unknown>)[name]
+      const given = (this as unknown as Record<string, unknown>)[name]
+      // A compiled child is walked as the module that it stands for.
+      const value = given instanceof Module ? ((given as { [original]?: Module })[original] ?? given) : given
       const hit =
         kind === 'parameter'
           ? value instanceof Parameter
@@ -83,6 +86,7 @@ export abstract class Module extends Callable {
     if (typeof this.forward !== 'function') {
       throw new NotImplementedError(`Module [${this.constructor.name}] is missing the required "forward" function`)
     }
+    if (tracer !== null) tracer.module(this)
     return this.#hooks === null ? this.forward(...args) : this.#hooks.run(this, args)
   }
 
@@ -246,11 +250,7 @@ export abstract class Module extends Callable {
 
   /** Forgets the gradients of all parameters, or with `setToNone` false sets them to zero. */
   zeroGrad(setToNone = true): void {
-    for (const { leaf } of this.parameters()) {
-      if (!leaf?.grad) continue
-      if (setToNone) leaf.grad = null
-      else leaf.grad = leaf.grad.detach().zero_()
-    }
+    for (const p of this.parameters()) forgetGrad(p, setToNone)
   }
 
   /** Converts floating point parameters and buffers, in place; answers this. There is one device, 'cpu'. */

@@ -5,6 +5,7 @@ import type { Sizes } from '../base/shape.ts'
 import { requireGrad } from '../ops/create.ts'
 import { type Args, bind, parse } from '../tensor/define.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
+import { tracer } from '../tensor/tracer.ts'
 
 const signature = parse('data, requires_grad')
 
@@ -56,4 +57,12 @@ export function changeData(x: Tensor, change: (values: Tensor) => Tensor): void 
   const leaf = x.leaf
   if (!leaf) return
   if (leaf.grad) setData(leaf.grad, change(leaf.grad.detach()))
+}
+
+/** Forgets a parameter's gradient, or with `setToNone` false sets it to zero. */
+export function forgetGrad(p: Tensor, setToNone: boolean): void {
+  if (tracer !== null && setToNone) tracer.gradCleared(p)
+  const grad = p.leaf?.grad
+  if (!grad) return
+  p.grad = setToNone ? null : grad.detach().zero_()
 }

@@ -3,6 +3,7 @@ import { RuntimeError } from '../base/errors.ts'
 import { formatList } from '../base/format.ts'
 import { noGrad } from '../tensor/mode.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { UninitializedParameter } from './lazy.ts'
 import { setData } from './parameter.ts'
 
 /** Tensors by key, in order: `{'fc1.weight': ..., 'fc1.bias': ...}`. */
@@ -76,6 +77,7 @@ export function loadInto(
 function loadTensor(key: string, target: Tensor, value: Tensor, assign: boolean): string | null {
   // Checkpoints from before PyTorch 0.4 hold 0-d tensors as vectors of one element.
   const source = target.ndim === 0 && value.ndim === 1 && value.count === 1 ? value.reshape([]) : value
+  if (target instanceof UninitializedParameter) target.materialize(source.sizes)
   if (source.sizes.join() !== target.sizes.join()) {
     return `size mismatch for ${key}: copying a param with shape ${source.shape} from checkpoint, the shape in current model is ${target.shape}.`
   }

@@ -6,6 +6,7 @@ import { constant, k, load, position, scalar } from '../ir/expr.ts'
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
 import { type Args, op, sizesOf } from '../tensor/define.ts'
 import { copyValues, snapshot } from '../tensor/elementwise.ts'
+import { onHost } from '../tensor/host.ts'
 import { changeInPlace, record } from '../tensor/node.ts'
 import { runRows } from '../tensor/run.ts'
 import { alias, empty, type Tensor } from '../tensor/tensor.ts'
@@ -90,11 +91,13 @@ function triangleIndices(
   const found: [number, number][] = []
   for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) if (keep(r, c, offset)) found.push([r, c])
   const out = empty([2, found.length], options.dtype ?? int64)
-  const raw = out.raw() as unknown as (number | bigint)[]
   const encode = out.dtype === int64 ? BigInt : Number
-  found.forEach(([r, c], i) => {
-    raw[i] = encode(r)
-    raw[found.length + i] = encode(c)
+  onHost('triangleIndices', [out], 'w', (elements) => {
+    const raw = elements as unknown as (number | bigint)[]
+    found.forEach(([r, c], i) => {
+      raw[i] = encode(r)
+      raw[found.length + i] = encode(c)
+    })
   })
   return out
 }

@@ -56,6 +56,8 @@ export const to: (x: Tensor, ...args: (DType | Tensor | string | object | boolea
   signature: 'input, a, b, c, d, *, dtype, device, copy, non_blocking',
   differentiable: true,
   forward: (x: Tensor, ...given: unknown[]) => {
+    // The usual call, without a look for a device.
+    if (given.length === 1 && given[0] instanceof DTypeClass) return converted(x, given[0])
     let dtype: DType = (given[4] as DType | undefined) ?? x.dtype
     for (const arg of given.slice(0, 4)) {
       if (arg instanceof DTypeClass) dtype = arg
@@ -69,13 +71,17 @@ export const to: (x: Tensor, ...args: (DType | Tensor | string | object | boolea
     ) {
       throw new RuntimeError(`to(): there is no device '${String(device)}' here; tensors live on 'cpu'`)
     }
-    if (dtype === x.dtype) return given[6] === true ? clone(x) : x
-    const out = emptyLike(x, dtype)
-    copyValues(x, out)
-    const from = x.dtype
-    return record(out, 'ToCopyBackward0', [x], [], (g) => [to(g, from)])
+    return dtype === x.dtype && given[6] === true ? clone(x) : converted(x, dtype)
   },
 })
+
+function converted(x: Tensor, dtype: DType): Tensor {
+  const from = x.dtype
+  if (dtype === from) return x
+  const out = emptyLike(x, dtype)
+  copyValues(x, out)
+  return requiresGrad(x) ? record(out, 'ToCopyBackward0', [x], [], (g) => [to(g, from)]) : out
+}
 
 export const type = (x: Tensor, dtype: DType): Tensor => to(x, dtype)
 

@@ -19,10 +19,12 @@ import { constant, k, position, scalar } from '../ir/expr.ts'
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
 import { type Args, checkSizes, type Num, op, sizesOf } from '../tensor/define.ts'
 import { copyValues, snapshot } from '../tensor/elementwise.ts'
+import { onHost } from '../tensor/host.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
 import { changeInPlace, leafOf, record, requiresGrad } from '../tensor/node.ts'
 import { Prepared, runMap, runRows } from '../tensor/run.ts'
 import { type NestedArray, Tensor, empty as uninitialised } from '../tensor/tensor.ts'
+import { tracer } from '../tensor/tracer.ts'
 
 /** What creation functions take by name. */
 export interface CreateOptions {
@@ -199,7 +201,9 @@ export function tensor(data: TensorData, options: CreateOptions = {}): Tensor {
   const raw = same && (options.dtype ?? same) === same ? (data as RawArray) : null
   if (raw) {
     const out = uninitialised(sizes, same as DType)
-    ;(out.raw() as Float32Array).set(raw as Float32Array)
+    // A compiled function repeats what the data were, whatever becomes of the array.
+    const values = tracer === null ? raw : raw.slice()
+    onHost('tensor', [out], 'w', (target) => (target as Float32Array).set(values as Float32Array))
     return finish(out, options)
   }
   if (data instanceof Tensor) {
@@ -211,8 +215,10 @@ export function tensor(data: TensorData, options: CreateOptions = {}): Tensor {
   flattenInto(values, data)
   const dtype = options.dtype ?? dtypeOfData(data, values)
   const out = uninitialised(sizes, dtype)
-  const target = out.raw() as unknown as (number | bigint)[]
-  for (let i = 0; i < values.length; i++) target[i] = encode(dtype, values[i])
+  onHost('tensor', [out], 'w', (raw) => {
+    const target = raw as unknown as (number | bigint)[]
+    for (let i = 0; i < values.length; i++) target[i] = encode(dtype, values[i])
+  })
   return finish(out, options)
 }
 

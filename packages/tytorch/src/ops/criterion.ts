@@ -1,6 +1,6 @@
 // Losses that compare an input with a target element by element: one kernel computes and reduces, one goes back.
 import type { DType } from '../base/dtype.ts'
-import { resultType } from '../base/dtype.ts'
+import { float64, resultType } from '../base/dtype.ts'
 import { NotImplementedError, RuntimeError, ValueError } from '../base/errors.ts'
 import { formatSize } from '../base/format.ts'
 import { sameSizes } from '../base/shape.ts'
@@ -8,6 +8,7 @@ import { acc, constant, type Expr, k, load, other, result, scalar } from '../ir/
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
 import * as m from '../ir/maths.ts'
 import { type Args, op } from '../tensor/define.ts'
+import { onHost } from '../tensor/host.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
 import { record } from '../tensor/node.ts'
 import { broadcastAll, device, Prepared, runMap } from '../tensor/run.ts'
@@ -325,9 +326,10 @@ export const binaryCrossEntropy: (
     if (x.dtype !== y.dtype) throw new RuntimeError(`Found dtype ${y.dtype.title} but expected ${x.dtype.title}`)
     if (x.count > 0) {
       const values = x.detach()
-      if (!(amin(values).item() >= 0) || !(amax(values).item() <= 1)) {
-        throw new RuntimeError('all elements of input should be between 0 and 1')
-      }
+      const ends = [amin(values).to(float64), amax(values).to(float64)]
+      onHost('checkProbabilities', ends, 'rr', ([low], [high]) => {
+        if (!(low >= 0) || !(high <= 1)) throw new RuntimeError('all elements of input should be between 0 and 1')
+      })
     }
     return weight ? reduceLoss(mul(crossed(x, y, 'none'), weight), reduction) : crossed(x, y, reduction)
   },

@@ -13,6 +13,7 @@ import {
 } from '../base/random.ts'
 import type { Sizes } from '../base/shape.ts'
 import { copyValues, snapshot } from '../tensor/elementwise.ts'
+import { onHost } from '../tensor/host.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
 import { changeInPlace, record, requiresGrad } from '../tensor/node.ts'
 import { alias, empty, type Tensor } from '../tensor/tensor.ts'
@@ -90,7 +91,7 @@ function drawArray(dtype: DType, n: number): DrawArray {
   return new (make[dtype.name] ?? Uint8Array)(n)
 }
 
-/** Fills an array; `contiguous` says whether it stands for a contiguous tensor. */
+/** Fills an array; `contiguous` says whether it stands for a contiguous tensor. A compiled function keeps it: it holds no tensor. */
 type Draw = (out: DrawArray, contiguous: boolean) => void
 
 /** Fills `x` by `draw`, in the order of its memory, without recording or counting the change. */
@@ -100,16 +101,19 @@ export function fillDraws(x: Tensor, draw: Draw, order: readonly number[] | null
     return x
   }
   if (x.contiguousLayout && !isNarrow(x.dtype) && !order) {
-    draw(x.raw() as DrawArray, true)
+    onHost('draw', [x], 'w', (raw) => draw(raw as DrawArray, true))
     return x
   }
-  const values = drawArray(x.dtype, x.count)
-  draw(values, x.contiguousLayout)
+  const { dtype, count, contiguousLayout } = x
   const target = order ? walked(x, order) : x.contiguousLayout ? x : walked(x, walkOrder(x.sizes, [x.strides]))
   const packed = empty(target.sizes, x.dtype)
-  const raw = packed.raw() as Float32Array
-  if (isNarrow(x.dtype)) for (let i = 0; i < values.length; i++) raw[i] = encode(x.dtype, values[i]) as number
-  else raw.set(values as Float32Array)
+  onHost('draw', [packed], 'w', (elements) => {
+    const values = drawArray(dtype, count)
+    draw(values, contiguousLayout)
+    const raw = elements as Float32Array
+    if (isNarrow(dtype)) for (let i = 0; i < values.length; i++) raw[i] = encode(dtype, values[i]) as number
+    else raw.set(values as Float32Array)
+  })
   copyValues(packed, target)
   return x
 }
@@ -120,11 +124,11 @@ export function requireFloat(kernel: string, dtype: DType): void {
 }
 
 /** Counts the change of `x` and cuts its history: what is drawn does not depend on what was there. */
-export function redraw(x: Tensor, name: string, draw: () => void): Tensor {
+export function redraw(x: Tensor, name: string, draw: (x: Tensor) => void): Tensor {
   const recorded = isGradEnabled() && requiresGrad(x)
   const before = recorded ? snapshot(x) : x
   changeInPlace(x)
-  draw()
+  draw(x)
   return recorded ? record(x, name, [before], [], (g) => [g.newZeros(g.sizes)]) : x
 }
 
@@ -138,9 +142,10 @@ export function drawUniform(x: Tensor, g: Generator, from = 0, to = 1): Tensor {
 /** Sets every element of `x` to a normal number. */
 export function drawNormal(x: Tensor, g: Generator, mean = 0, std = 1): Tensor {
   requireFloat('normal_kernel_cpu', x.dtype)
+  const narrow = isNarrow(x.dtype)
   return fillDraws(x, (out, contiguous) => {
     const floats = out as Float32Array
-    if (contiguous) normalFill(g, floats, mean, std, isNarrow(x.dtype))
+    if (contiguous) normalFill(g, floats, mean, std, narrow)
     // PyTorch draws a tensor that is not contiguous one by one, as it draws the smallest.
     else for (let i = 0; i < floats.length; i += 15) normalFill(g, floats.subarray(i, i + 15), mean, std)
   })
@@ -175,7 +180,8 @@ export function drawIntegers(x: Tensor, g: Generator, low: number | bigint, high
     throw new RuntimeError(`random_ expects 'from' to be less than 'to', but got from=${low} >= to=${high}`)
   checkBound('from', low, x.dtype)
   checkBound('to - 1', BigInt(high) - 1n, x.dtype)
-  return fillDraws(x, (out) => randintFill(g, out, low, high, randomType(x.dtype)))
+  const type = randomType(x.dtype)
+  return fillDraws(x, (out) => randintFill(g, out, low, high, type))
 }
 
 /** Ones by a tensor of probabilities of `x`'s sizes. */
@@ -185,6 +191,7 @@ export function drawBernoulli(x: Tensor, p: Tensor, g: Generator): Tensor {
   const chances = walked(p, order)
   const packed = empty(chances.sizes, p.dtype === float64 ? float64 : float32)
   copyValues(chances, packed)
-  const list = new (p.dtype === float64 ? Float64Array : Float32Array)(packed.raw() as Float32Array)
+  const list = new (p.dtype === float64 ? Float64Array : Float32Array)(packed.count)
+  onHost('chances', [packed], 'r', (raw) => list.set(raw as Float32Array))
   return fillDraws(x, (out) => bernoulliTensorFill(g, out, list), order)
 }

@@ -132,8 +132,8 @@ export function valuesIndices(values: Tensor, indices: Tensor): ValuesIndices {
     values,
     indices,
     *[Symbol.iterator]() {
-      yield values
-      yield indices
+      yield this.values
+      yield this.indices
     },
   }
 }

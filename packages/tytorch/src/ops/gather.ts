@@ -5,8 +5,9 @@ import { numelOf, type Sizes, wrapDim } from '../base/shape.ts'
 import { constant, type Expr, gather as gatherAt, k, load, position, scalar } from '../ir/expr.ts'
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
 import { type Args, op } from '../tensor/define.ts'
+import { onHost, type Raw } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
-import { runRows } from '../tensor/run.ts'
+import { device, runRows } from '../tensor/run.ts'
 import { alias, empty, type Tensor } from '../tensor/tensor.ts'
 import { tensor } from './create.ts'
 import { intoOut } from './put.ts'
@@ -29,12 +30,25 @@ export interface Plan {
 export function outside(index: Tensor, low: number, size: number): number | null {
   if (index.count === 0) return null
   const source = index.contiguousLayout ? index : index.clone()
-  if (source.dtype !== int64) {
-    for (const v of source.raw() as Int32Array) if (v < low || v >= size) return v
+  const wide = source.dtype === int64
+  let first = true
+  let found: number | null = null
+  onHost('checkIndices', [source], 'r', (raw) => {
+    found = firstOutside(raw, wide, low, size)
+    // The caller throws; in later calls of a compiled function there is none.
+    if (!first && found !== null)
+      throw new IndexError(`index ${found} is out of bounds for dimension with size ${size}`)
+    first = false
+  })
+  return found
+}
+
+function firstOutside(raw: Raw, wide: boolean, low: number, size: number): number | null {
+  if (!wide) {
+    for (const v of raw as Int32Array) if (v < low || v >= size) return v
     return null
   }
-  const raw = source.raw()
-  const words = new Int32Array(raw.buffer as ArrayBuffer, raw.byteOffset, 2 * source.count)
+  const words = new Int32Array(raw.buffer as ArrayBuffer, raw.byteOffset, 2 * raw.length)
   for (let i = 0; i < words.length; i += 2) {
     const v = words[i + 1] * 2 ** 32 + (words[i] >>> 0)
     if (v < low || v >= size) return v
@@ -73,9 +87,43 @@ function pickKernel(dtype: DType, index: DType, per: 'element' | 'row'): Kernel 
   return kernel
 }
 
+/** Bytes of a row from which it is copied as a row: below, a kernel's gather by elements is as fast. */
+const ROW = 16
+/** Bytes from which it is worth a call, where there is one for each place in the dimensions before the index's. */
+const SPAN = 256
+
+/** Does what `pick` does where whole rows of memory follow one another in `out`; answers whether they do. */
+function pickRows(source: Tensor, { sizes, strides, index, unit, size }: Plan, out: Tensor): boolean {
+  if (!out.contiguousLayout) return false
+  let dim = sizes.length - 1
+  let row = 1
+  for (; dim >= 0 && (sizes[dim] === 1 || (index.strides[dim] === 0 && strides[dim] === row)); dim--) row *= sizes[dim]
+  const { itemsize } = source.dtype
+  const bytes = row * itemsize
+  if (bytes < ROW) return false
+  let count = 1
+  for (; dim >= 0 && (sizes[dim] === 1 || (strides[dim] === 0 && index.strides[dim] === count)); dim--)
+    count *= sizes[dim]
+  if (dim >= 0 && bytes * count < SPAN) return false
+  for (let i = 0; i <= dim; i++) if (index.strides[i] !== 0) return false
+  const [from, at] = [source.pointer, index.pointer]
+  const wide = index.dtype === int64
+  let to = out.pointer
+  const walk = (d: number, start: number): void => {
+    if (d > dim) {
+      device().pickRows({ to, from: start, index: at, wide, count, bytes, step: unit * itemsize, rows: size })
+      to += count * bytes
+      return
+    }
+    for (let i = 0; i < sizes[d]; i++) walk(d + 1, start + i * strides[d] * itemsize)
+  }
+  walk(0, from)
+  return true
+}
+
 /** Fills `out`, of the plan's sizes, with the elements of `source` that the plan names. */
 export function pick(source: Tensor, plan: Plan, out: Tensor): Tensor {
-  if (out.count === 0) return out
+  if (out.count === 0 || pickRows(source, plan, out)) return out
   const sizes = plan.sizes.length ? plan.sizes : [1]
   const last = sizes.length - 1
   const step = plan.strides[last] ?? 0

@@ -168,26 +168,22 @@ function batched(a: Tensor, b: Tensor): Tensor {
   const out = empty([count, m, n], dtype)
   const [aRow, aCol] = matrixStrides(a)
   const [bRow, bCol] = matrixStrides(b)
-  const bytes = dtype.itemsize
-  const run = device()
-  const [pa, pb, pc] = [a.pointer, b.pointer, out.pointer]
-  for (let i = 0; i < count; i++) {
-    run.matmul(productDtype(dtype), {
-      m,
-      n,
-      k: kk,
-      a: pa + i * a.strides[0] * bytes,
-      aRow,
-      aCol,
-      b: pb + i * b.strides[0] * bytes,
-      bRow,
-      bCol,
-      c: pc + i * m * n * bytes,
-      cRow: n,
-      bias: 0,
-      accumulate: false,
-    })
-  }
+  device().matmul(productDtype(dtype), {
+    m,
+    n,
+    k: kk,
+    a: a.pointer,
+    aRow,
+    aCol,
+    b: b.pointer,
+    bRow,
+    bCol,
+    c: out.pointer,
+    cRow: n,
+    bias: 0,
+    accumulate: false,
+    batch: { count, a: a.strides[0], b: b.strides[0], c: m * n },
+  })
   return out
 }
 

@@ -7,6 +7,7 @@ import { type Sizes, sameSizes } from '../base/shape.ts'
 import { acc, constant, type Expr, gather, k, load, other, position, result, scalar } from '../ir/expr.ts'
 import type { Arg, Kernel } from '../ir/kernel.ts'
 import { type Args, op } from '../tensor/define.ts'
+import { onHost } from '../tensor/host.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
 import { record, requiresGrad } from '../tensor/node.ts'
 import { device } from '../tensor/run.ts'
@@ -166,7 +167,10 @@ function rawLoss(x: Tensor, { target, weight, reduction, ignoreIndex }: Classes)
   if (weight) pointers.push(weight.pointer)
   pointers.push(out.pointer, totalWeight.pointer, fault.pointer, fault.pointer + int64.itemsize)
   device().launch(kernel, [1, 1, n], pointers, strides, [x.sizes[1], ignoreIndex])
-  if (fault.value(1) !== 0) throw new IndexError(`Target ${fault.value(0)} is out of bounds.`)
+  onHost('checkTargets', [fault], 'r', (raw) => {
+    const [bad, found] = raw as BigInt64Array
+    if (found) throw new IndexError(`Target ${bad} is out of bounds.`)
+  })
   return { out, totalWeight }
 }
 

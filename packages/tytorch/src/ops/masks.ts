@@ -6,6 +6,7 @@ import { k, load, scalar } from '../ir/expr.ts'
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
 import { type Args, type Num, op, type TensorLike } from '../tensor/define.ts'
 import { copyValues, reduceLike, shapeOf } from '../tensor/elementwise.ts'
+import { readsValues } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
 import { broadcastAll, Prepared, runMap } from '../tensor/run.ts'
 import { alias, empty, Tensor } from '../tensor/tensor.ts'
@@ -176,6 +177,7 @@ export const maskedFill: (
 // Host routine: how many elements there are is known only after they were read.
 /** Row-major positions of the elements of `x` that are not zero. */
 export function nonzeroPositions(x: Tensor): Uint32Array {
+  readsValues('a result whose size depends on values (nonzero, masked_select)')
   const test = x.dtype === bool ? x.detach().contiguous() : x.detach().ne(0).contiguous()
   const raw = test.raw() as Uint8Array
   let count = 0

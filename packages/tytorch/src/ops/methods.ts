@@ -2,19 +2,24 @@
 // and every in-place form a method with a trailing underscore. What is listed as internal is not.
 import { Tensor } from '../tensor/tensor.ts'
 import * as activation from './activation.ts'
+import * as algebra from './algebra.ts'
 import * as arithmetic from './arithmetic.ts'
 import * as arrange from './arrange.ts'
 import * as cast from './cast.ts'
 import * as compare from './compare.ts'
 import * as copy from './copy.ts'
 import * as create from './create.ts'
+import * as elementary from './elementary.ts'
 import * as extreme from './extreme.ts'
 import * as gather from './gather.ts'
 import * as graph from './graph.ts'
+import { histogram } from './histogram.ts'
 import * as indexing from './indexing.ts'
 import * as linear from './linear.ts'
 import * as masks from './masks.ts'
+import * as pairs from './pairs.ts'
 import * as patch from './patch.ts'
+import * as pieces from './pieces.ts'
 import * as random from './random.ts'
 import * as rectifier from './rectifier.ts'
 import * as reduce from './reduce.ts'
@@ -42,6 +47,8 @@ const internal = {
   graph: ['backwardAll', 'grad'],
   linear: ['linear'],
   arrange: ['trilIndices', 'triuIndices'],
+  pairs: ['scalarTensor', 'logspace', 'varMean', 'stdMean', 'fill'],
+  pieces: ['_chunkCat', 'combinations', 'diagonalCopy', 'narrowCopy', 'viewCopy', 'unbindCopy'],
   gather: ['outside', 'outOfBounds', 'pick', 'offsetsOf', 'planAlong', 'planSlices', 'checkAlong', 'checkSlices'],
   indexing: ['Slice', 'slice'],
   random: ['Generator', 'defaultGenerator', 'manualSeed', 'seed', 'initialSeed', 'getRngState', 'setRngState', 'rand', 'randn', 'randint', 'randperm', 'normal', 'poisson'],
@@ -65,6 +72,8 @@ export interface TensorMethods
     InPlace<Omit<typeof compare, Internal<'compare'>>>,
     Methods<typeof graph, Internal<'graph'>>,
     Methods<typeof linear, Internal<'linear'>>,
+    Methods<typeof algebra>,
+    Pick<InPlace<typeof algebra>, 'addbmm_' | 'addr_' | 'renorm_'>,
     Methods<typeof reduce>,
     Methods<typeof extreme, Internal<'extreme'>>,
     Methods<typeof statistics, Internal<'statistics'>>,
@@ -81,6 +90,28 @@ export interface TensorMethods
     Methods<typeof random, Internal<'random'>>,
     Methods<typeof scan, 'trapezoid' | 'cumulativeTrapezoid'>,
     Methods<typeof patch>,
+    Methods<typeof pieces, Internal<'pieces'>>,
+    Methods<typeof elementary>,
+    Pick<
+      InPlace<typeof elementary>,
+      | 'deg2rad_'
+      | 'rad2deg_'
+      | 'sinc_'
+      | 'logit_'
+      | 'nanToNum_'
+      | 'copysign_'
+      | 'hypot_'
+      | 'heaviside_'
+      | 'nextafter_'
+      | 'xlogy_'
+      | 'ldexp_'
+      | 'floatPower_'
+      | 'bitwiseLeftShift_'
+      | 'bitwiseRightShift_'
+      | 'trueDivide_'
+    >,
+    Methods<typeof pairs, Internal<'pairs'>>,
+    Pick<InPlace<typeof pairs>, 'gcd_' | 'lcm_' | 'put_'>,
     Pick<InPlace<typeof patch>, 'indexReduce_'>,
     Methods<typeof sort, 'median' | 'nanmedian'>,
     Methods<typeof uniques, Internal<'unique'>>,
@@ -94,6 +125,7 @@ export interface TensorMethods
   readonly max: extreme.ExtremeMethod
   readonly min: extreme.ExtremeMethod
   readonly var: Method<typeof statistics.variance>
+  readonly histogram: Method<typeof histogram>
   readonly nonzero: masks.NonzeroMethod
   readonly median: sort.MedianMethod
   readonly nanmedian: sort.MedianMethod
@@ -131,6 +163,7 @@ export function installMethods(): void {
     [compare, internal.compare],
     [graph, internal.graph],
     [linear, internal.linear],
+    [algebra, []],
     [reduce, []],
     [extreme, internal.extreme],
     [statistics, internal.statistics],
@@ -144,6 +177,9 @@ export function installMethods(): void {
     [random, internal.random],
     [scan, ['trapezoid', 'cumulativeTrapezoid']],
     [patch, []],
+    [pieces, internal.pieces],
+    [elementary, []],
+    [pairs, internal.pairs],
     [sort, []],
     [uniques, ['searchsorted', 'bucketize']],
     [scatter, []],
@@ -157,6 +193,7 @@ export function installMethods(): void {
   }
   define('prelu', rectifier.prelu as unknown as AnyFunction)
   define('hardshrink', rectifier.hardshrink as unknown as AnyFunction)
+  define('histogram', histogram as unknown as AnyFunction)
   define('max', extreme.max as unknown as AnyFunction)
   define('min', extreme.min as unknown as AnyFunction)
   define('var', statistics.variance as unknown as AnyFunction)

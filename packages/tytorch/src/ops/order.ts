@@ -2,6 +2,7 @@
 // keys (one or two 32-bit words) that compare as the elements do: NaN above all numbers, -0 and 0 equal.
 import { type DType, float32, float64, int32, int64 } from '../base/dtype.ts'
 import { copyValues } from '../tensor/elementwise.ts'
+import { onHost, type Raw } from '../tensor/host.ts'
 import { alias, empty, type Tensor } from '../tensor/tensor.ts'
 
 /** Sort keys of a row-major array; `high` is null where one word is enough. */
@@ -33,22 +34,27 @@ export function rowsOf(x: Tensor, dim: number): Tensor {
 
 const SIGN = 0x80000000
 
-/** Keys of a contiguous tensor of a comparable type; inverted for descending order. */
-export function keysOf(x: Tensor, descending = false): Keys {
-  const raw = x.raw()
-  const words = new Int32Array(raw.buffer as ArrayBuffer, raw.byteOffset, (x.count * x.dtype.itemsize) / 4)
+/** Keys of a contiguous tensor of a comparable type. */
+export function keysOf(x: Tensor): Keys {
+  return keysIn(x.raw(), x.dtype)
+}
+
+/** Keys of elements of a comparable type; inverted for descending order. */
+export function keysIn(raw: Raw, dtype: DType, descending = false): Keys {
+  const count = raw.length
+  const words = new Int32Array(raw.buffer as ArrayBuffer, raw.byteOffset, (count * dtype.itemsize) / 4)
   const flip = descending ? -1 : 0
-  const low = new Uint32Array(x.count)
-  if (x.dtype === int32 || x.dtype === float32) {
-    const float = x.dtype === float32
+  const low = new Uint32Array(count)
+  if (dtype === int32 || dtype === float32) {
+    const float = dtype === float32
     for (let i = 0; i < low.length; i++) {
       const w = words[i]
       low[i] = (float ? floatKey(w) : w ^ SIGN) ^ flip
     }
     return { low, high: null }
   }
-  const high = new Uint32Array(x.count)
-  const float = x.dtype === float64
+  const high = new Uint32Array(count)
+  const float = dtype === float64
   for (let i = 0; i < low.length; i++) {
     let l = words[2 * i]
     let h = words[2 * i + 1]
@@ -142,11 +148,15 @@ export function isNanKey({ low, high }: Keys, i: number): boolean {
 /** Positions as an int64 tensor. */
 export function positionsTensor(positions: ArrayLike<number>, sizes: readonly number[]): Tensor {
   const out = empty(sizes, int64)
-  const raw = out.raw()
-  const words = new Int32Array(raw.buffer as ArrayBuffer, raw.byteOffset, 2 * out.count)
-  for (let i = 0; i < out.count; i++) {
+  onHost('positions', [out], 'w', (raw) => writePositions(raw, positions))
+  return out
+}
+
+/** Writes positions to int64 elements. */
+export function writePositions(raw: Raw, positions: ArrayLike<number>): void {
+  const words = new Int32Array(raw.buffer as ArrayBuffer, raw.byteOffset, 2 * raw.length)
+  for (let i = 0; i < raw.length; i++) {
     words[2 * i] = positions[i]
     words[2 * i + 1] = positions[i] < 0 ? -1 : 0
   }
-  return out
 }

@@ -6,6 +6,7 @@ import { RuntimeError } from '../base/errors.ts'
 import { contiguousStrides, type Sizes } from '../base/shape.ts'
 import { type Num, writeOut } from '../tensor/define.ts'
 import { copyValues, overlaps, snapshot } from '../tensor/elementwise.ts'
+import { atPointers } from '../tensor/host.ts'
 import { changeInPlace } from '../tensor/node.ts'
 import { alias, emptyLike, type Tensor } from '../tensor/tensor.ts'
 import { filled } from './create.ts'
@@ -35,24 +36,34 @@ export function put(target: Tensor, plan: Plan, source: Tensor, how: Put): Tenso
     source.dtype === target.dtype ? (overlaps(target, source) ? source.clone() : source) : source.to(target.dtype)
   const base = positionsOf(plan.index)
   const last = sizes.length - 1
-  const lead = sizes.length - from.sizes.length
-  const sourceStrides = sizes.map((n, i) =>
-    i < lead || (from.sizes[i - lead] === 1 && n !== 1) ? 0 : from.strides[i - lead],
-  )
+  // The routine below must not keep tensors, which live as long as a compiled function does otherwise.
+  const { sizes: own, strides: steps } = from
+  const lead = sizes.length - own.length
+  const sourceStrides = sizes.map((n, i) => (i < lead || (own[i - lead] === 1 && n !== 1) ? 0 : steps[i - lead]))
   const strides = [plan.strides.length ? plan.strides : [0], base.strides.length ? base.strides : [0], sourceStrides]
-  const at = new Int32Array(memory.views.buffer as ArrayBuffer, base.pointer, base.count)
   const { dtype } = target
-  const row: Row = {
-    n: sizes[last],
-    unit: plan.unit,
-    size: plan.size,
-    at,
-    steps: [strides[0][last], strides[1][last], strides[2][last]],
-    target: target.pointer / dtype.itemsize,
-    index: 0,
-    source: from.pointer / dtype.itemsize,
+  const { unit, size } = plan
+  const { count } = base
+  const put = ([to, index, values]: readonly number[]): void => {
+    const row: Row = {
+      n: sizes[last],
+      unit,
+      size,
+      at: new Int32Array(memory.views.buffer as ArrayBuffer, index, count),
+      steps: [strides[0][last], strides[1][last], strides[2][last]],
+      target: to / dtype.itemsize,
+      index: 0,
+      source: values / dtype.itemsize,
+    }
+    walkRows(sizes, strides, row, writerOf(dtype, how))
   }
-  const write = writerOf(dtype, how)
+  atPointers('put', [target.pointer, base.pointer, from.pointer], 'urr', put)
+  return target
+}
+
+/** Calls `write` with every row of the walk. */
+function walkRows(sizes: Sizes, strides: readonly Sizes[], row: Row, write: Writer): void {
+  const last = sizes.length - 1
   const walk = (dim: number): void => {
     if (dim === last) {
       write(row)
@@ -69,7 +80,6 @@ export function put(target: Tensor, plan: Plan, source: Tensor, how: Put): Tenso
     row.source -= strides[2][dim] * sizes[dim]
   }
   walk(0)
-  return target
 }
 
 /** The index as int32, each of its own elements once. */

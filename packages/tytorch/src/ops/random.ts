@@ -18,8 +18,9 @@ import {
   randperm as randpermDraw,
 } from '../base/random.ts'
 import { broadcastSizes, type Sizes } from '../base/shape.ts'
-import { type Args, op } from '../tensor/define.ts'
+import { type Args, checkSizes, op } from '../tensor/define.ts'
 import { copyValues } from '../tensor/elementwise.ts'
+import { atPointers, onHost } from '../tensor/host.ts'
 import { noGrad } from '../tensor/mode.ts'
 import { record } from '../tensor/node.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
@@ -55,7 +56,10 @@ type RandomSizes =
 const engine = (options: RandomOptions | undefined): Generator => options?.generator ?? defaultGenerator
 
 /** Restarts the default generator from an integer; answers it. */
-export const manualSeed = (seed: number | bigint): Generator => defaultGenerator.manualSeed(seed)
+export const manualSeed = (seed: number | bigint): Generator => {
+  atPointers('manualSeed', [], '', () => defaultGenerator.manualSeed(seed))
+  return defaultGenerator
+}
 /** Restarts the default generator from a random seed, and answers the seed. */
 export const seed = (): number => defaultGenerator.seed()
 /** The seed the default generator was last restarted from. */
@@ -112,10 +116,13 @@ export function randint(...given: RandintArgs): Tensor {
 
 /** The numbers 0 to n - 1 in random order, int64 unless a dtype is given. */
 export function randperm(n: number, options: RandomCreate = {}): Tensor {
-  const order = randpermDraw(engine(options), n)
-  const x = empty([n], options.dtype ?? int64)
-  const raw = x.raw() as unknown as (number | bigint)[]
-  for (let i = 0; i < n; i++) raw[i] = encode(x.dtype, order[i])
+  const dtype = options.dtype ?? int64
+  const x = empty(checkSizes('randperm', [n]), dtype)
+  onHost('randperm', [x], 'w', (elements) => {
+    const order = randpermDraw(engine(options), n)
+    const raw = elements as unknown as (number | bigint)[]
+    for (let i = 0; i < n; i++) raw[i] = encode(dtype, order[i])
+  })
   return finish(x, options)
 }
 
@@ -144,7 +151,7 @@ export const uniform_: Drawn<[from?: number, to?: number], { from?: number; to?:
   name: 'uniform_',
   signature: 'input, from, to, *, generator',
   forward: (x: Tensor, from?: number, to?: number, generator?: Generator) =>
-    redraw(x, 'UniformBackward0', () => drawUniform(x, generator ?? defaultGenerator, from, to)),
+    redraw(x, 'UniformBackward0', (x) => drawUniform(x, generator ?? defaultGenerator, from, to)),
 })
 
 /** Sets every element to a normal number of `mean` 0 and `std` 1 unless given. */
@@ -152,7 +159,7 @@ export const normal_: Drawn<[mean?: number, std?: number], { mean?: number; std?
   name: 'normal_',
   signature: 'input, mean, std, *, generator',
   forward: (x: Tensor, mean?: number, std?: number, generator?: Generator) =>
-    redraw(x, 'NormalBackward0', () => drawNormal(x, generator ?? defaultGenerator, mean, std)),
+    redraw(x, 'NormalBackward0', (x) => drawNormal(x, generator ?? defaultGenerator, mean, std)),
 })
 
 /** Sets every element to 1 with probability `p` (0.5; a number, or a tensor that broadcasts), else to 0. */
@@ -160,7 +167,7 @@ export const bernoulli_: Drawn<[p?: number | Tensor], { p?: number | Tensor }> =
   name: 'bernoulli_',
   signature: 'input, p, *, generator',
   forward: (x: Tensor, p: number | Tensor = 0.5, generator: Generator = defaultGenerator) =>
-    redraw(x, p instanceof Tensor ? 'BernoulliBackward1' : 'BernoulliBackward2', () => {
+    redraw(x, p instanceof Tensor ? 'BernoulliBackward1' : 'BernoulliBackward2', (x) => {
       if (!(p instanceof Tensor)) fillDraws(x, (out) => bernoulliFill(generator, out, p))
       else drawBernoulli(x, p.detach().expand(x.sizes), generator)
     }),
@@ -176,7 +183,7 @@ export const exponential_: Drawn<[lambd?: number], { lambd?: number }> = op({
         `Exponential distribution is a continuous probability distribution. dtype must be a floating point but you specified ${x.dtype.title}`,
       )
     }
-    return redraw(x, 'ExponentialBackward0', () =>
+    return redraw(x, 'ExponentialBackward0', (x) =>
       fillDraws(x, (out) => exponentialFill(generator, out as Float32Array, lambd)),
     )
   },
@@ -187,7 +194,7 @@ export const geometric_: Drawn<[p: number], { p: number }> = op({
   name: 'geometric_',
   signature: 'input, p, *, generator',
   forward: (x: Tensor, p: number, generator: Generator = defaultGenerator) =>
-    redraw(x, 'GeometricBackward0', () => fillDraws(x, (out) => geometricFill(generator, out, p))),
+    redraw(x, 'GeometricBackward0', (x) => fillDraws(x, (out) => geometricFill(generator, out, p))),
 })
 
 /** Sets every element to a Cauchy number of `median` 0 and `sigma` 1 unless given. */
@@ -200,7 +207,7 @@ export const cauchy_: Drawn<[median?: number, sigma?: number], { median?: number
         `Cauchy distribution is a continuous probability distribution. dtype must be a floating point but you specified ${C_NAMES[x.dtype.name]}`,
       )
     }
-    return redraw(x, 'CauchyBackward0', () =>
+    return redraw(x, 'CauchyBackward0', (x) =>
       fillDraws(x, (out) => cauchyFill(generator, out as Float32Array, median, sigma)),
     )
   },
@@ -212,7 +219,7 @@ export const logNormal_: Drawn<[mean?: number, std?: number], { mean?: number; s
   signature: 'input, mean, std, *, generator',
   forward: (x: Tensor, mean = 1, std = 2, generator: Generator = defaultGenerator) => {
     requireFloat('log_normal_cpu', x.dtype)
-    return redraw(x, 'LogNormalBackward0', () =>
+    return redraw(x, 'LogNormalBackward0', (x) =>
       fillDraws(x, (out) => logNormalFill(generator, out as Float32Array, mean, std)),
     )
   },
@@ -223,12 +230,17 @@ export const random_: Drawn<[from?: Bound, to?: Bound | null], { from?: Bound; t
   name: 'random_',
   signature: 'input, from, to, *, generator',
   forward: (x: Tensor, from?: Bound, to?: Bound | null, generator: Generator = defaultGenerator) =>
-    redraw(x, from === undefined ? 'RandomBackward2' : to === undefined ? 'RandomBackward1' : 'RandomBackward0', () => {
-      if (from === undefined) fillDraws(x, (out) => randomFill(generator, out, randomType(x.dtype)))
-      else if (to === undefined) drawIntegers(x, generator, 0, from)
-      else if (to === null) fillDraws(x, (out) => randintFill(generator, out, from, null, randomType(x.dtype)))
-      else drawIntegers(x, generator, from, to)
-    }),
+    redraw(
+      x,
+      from === undefined ? 'RandomBackward2' : to === undefined ? 'RandomBackward1' : 'RandomBackward0',
+      (x) => {
+        const type = randomType(x.dtype)
+        if (from === undefined) fillDraws(x, (out) => randomFill(generator, out, type))
+        else if (to === undefined) drawIntegers(x, generator, 0, from)
+        else if (to === null) fillDraws(x, (out) => randintFill(generator, out, from, null, type))
+        else drawIntegers(x, generator, from, to)
+      },
+    ),
 })
 
 /** Ones with the probabilities in `x`, else zeros; with `p`, of the sizes of `x` with that one probability. */
@@ -253,7 +265,8 @@ export const poisson: Drawn<[], object> = op({
     const order = walkOrder(x.sizes, [out.strides, x.strides])
     const rates = empty(x.sizes.length ? [...order].reverse().map((d) => x.sizes[d]) : [], float64)
     copyValues(walked(x, order), rates)
-    const list = new Float64Array(rates.raw() as Float64Array)
+    const list = new Float64Array(rates.count)
+    onHost('rates', [rates], 'r', (raw) => list.set(raw as Float64Array))
     fillDraws(out, (draws) => poissonFill(generator, draws, list), order)
     return record(out, 'PoissonBackward0', [x], [], (g) => [g.newZeros(g.sizes)])
   },
@@ -277,10 +290,12 @@ export const multinomial: Drawn<[numSamples: number, replacement?: boolean], Mul
       .to(x.dtype === float64 ? float64 : float32)
       .contiguous()
     const width = x.sizes[x.ndim - 1]
-    const drawn = multinomialDraw(generator, (weights.raw() as Float32Array).slice(), numSamples, replacement, width)
     const out = empty([...x.sizes.slice(0, -1), numSamples], int64)
-    const raw = out.raw() as BigInt64Array
-    for (let i = 0; i < drawn.length; i++) raw[i] = BigInt(drawn[i])
+    onHost('multinomial', [weights, out], 'rw', (chances, elements) => {
+      const drawn = multinomialDraw(generator, (chances as Float32Array).slice(), numSamples, replacement, width)
+      const raw = elements as BigInt64Array
+      for (let i = 0; i < drawn.length; i++) raw[i] = BigInt(drawn[i])
+    })
     return out
   },
 })
@@ -319,8 +334,11 @@ export const normal: (
       noGrad(() => out.add_(model.detach()))
       return record(out, 'NormalBackward1', [model], [], (g) => [g.newZeros(g.sizes)])
     }
-    if (std.count > 0 && std.detach().lt(0).any().item<boolean>())
-      throw new RuntimeError('normal expects all elements of std >= 0.0')
+    if (std.count > 0) {
+      onHost('checkStd', [std.detach().lt(0).any()], 'r', (raw) => {
+        if (raw[0]) throw new RuntimeError('normal expects all elements of std >= 0.0')
+      })
+    }
     const sizes = mean instanceof Tensor ? broadcastSizes(mean.sizes, std.sizes) : std.sizes
     const out = empty(sizes, mean instanceof Tensor ? mean.dtype : std.dtype)
     drawNormal(out, generator)

@@ -5,6 +5,7 @@ import { IndexError, RuntimeError } from '../base/errors.ts'
 import { numelOf, wrapDim } from '../base/shape.ts'
 import { type Args, op } from '../tensor/define.ts'
 import { copyValues } from '../tensor/elementwise.ts'
+import { onHost } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
 import { type ValuesIndices, valuesIndices } from './extreme.ts'
@@ -23,12 +24,15 @@ function scanRows(
   const rank = from.ndim
   const n = rank ? from.sizes[dim] : 1
   const step = numelOf(from.sizes.slice(dim + 1))
-  const source = from.raw() as unknown as Elements
-  const target = to.raw() as unknown as Elements
-  if (from.count === 0) return
-  for (let block = 0; block < from.count; block += n * step) {
-    for (let i = 0; i < step; i++) scan(source, target, block + i, step, n)
-  }
+  const { count } = from
+  if (count === 0) return
+  onHost('scan', [from, to], from === to ? 'uu' : 'rw', (a, b) => {
+    const source = a as unknown as Elements
+    const target = b as unknown as Elements
+    for (let block = 0; block < count; block += n * step) {
+      for (let i = 0; i < step; i++) scan(source, target, block + i, step, n)
+    }
+  })
 }
 
 interface CumulativeOptions {
@@ -71,13 +75,26 @@ function running(x: Tensor, dim: number, to: DType, product: boolean): Tensor {
 // Host routine.
 /** Running totals of singles or doubles, summed in double; neighbouring rows side by side, in the order of memory. */
 function scanBlocks(from: Tensor, to: Tensor, dim: number, product: boolean): void {
-  if (from.count === 0) return
+  const { count } = from
+  if (count === 0) return
   const n = from.ndim ? from.sizes[dim] : 1
   const step = numelOf(from.sizes.slice(dim + 1))
-  const source = from.raw() as Float32Array
-  const target = to.raw() as Float32Array
+  onHost('scan', [from, to], 'rw', (a, b) => {
+    totalBlocks(a as Float32Array, b as Float32Array, count, n, step, product)
+  })
+}
+
+/** Running totals over blocks of `n` rows of `step` elements. */
+function totalBlocks(
+  source: Float32Array,
+  target: Float32Array,
+  count: number,
+  n: number,
+  step: number,
+  product: boolean,
+): void {
   if (step === 1) {
-    for (let start = 0; start < from.count; start += n) {
+    for (let start = 0; start < count; start += n) {
       let total = product ? 1 : 0
       for (let i = start; i < start + n; i++) {
         total = product ? total * source[i] : total + source[i]
@@ -87,7 +104,7 @@ function scanBlocks(from: Tensor, to: Tensor, dim: number, product: boolean): vo
     return
   }
   const totals = new Float64Array(step)
-  for (let block = 0; block < from.count; block += n * step) {
+  for (let block = 0; block < count; block += n * step) {
     totals.fill(product ? 1 : 0)
     for (let row = block; row < block + n * step; row += step) {
       for (let i = 0; i < step; i++) {

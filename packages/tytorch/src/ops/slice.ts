@@ -112,9 +112,15 @@ export const select: (x: Tensor, dim: number, index: number) => Tensor = op({
     if (index < -n || index >= n)
       throw new IndexError(`index ${index} is out of bounds for dimension ${d} with size ${n}`)
     const at = index < 0 ? index + n : index
-    const drop = (list: Sizes): number[] => list.filter((_, i) => i !== d)
+    const sizes: number[] = []
+    const strides: number[] = []
+    for (let i = 0; i < x.sizes.length; i++) {
+      if (i === d) continue
+      sizes.push(x.sizes[i])
+      strides.push(x.strides[i])
+    }
     const whole = x.sizes
-    return viewOf(x, drop(x.sizes), drop(x.strides), x.offset + at * x.strides[d], 'SelectBackward0', (g) => {
+    return viewOf(x, sizes, strides, x.offset + at * x.strides[d], 'SelectBackward0', (g) => {
       const out = g.newZeros(whole)
       select(out, d, at).copy_(g)
       return [out]

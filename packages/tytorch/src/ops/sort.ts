@@ -1,15 +1,16 @@
 // Sorting and what follows from it: sort, topk, kthvalue, median, mode, quantile. The host finds positions (order.ts);
 // values are picked by a kernel, and gradients go back to where the values stood.
-import { int64 } from '../base/dtype.ts'
+import { float64, int64 } from '../base/dtype.ts'
 import { IndexError, RuntimeError } from '../base/errors.ts'
 import { wrapDim } from '../base/shape.ts'
 import { type Args, op } from '../tensor/define.ts'
+import { onHost } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
 import { alias, empty, Tensor } from '../tensor/tensor.ts'
 import { filled } from './create.ts'
 import { pickedGradient, type ValuesIndices, valuesIndices } from './extreme.ts'
 import { pick, planAlong } from './gather.ts'
-import { isNanKey, type Keys, keysOf, orderOf, positionsTensor, rowsOf, sameKey } from './order.ts'
+import { isNanKey, type Keys, keysIn, orderOf, rowsOf, sameKey, writePositions } from './order.ts'
 
 /** Rows of the dimension sorted: sizes with it last, its width, and their number. */
 function layout(x: Tensor, dim: number): { sizes: number[]; width: number; rows: number } {
@@ -17,14 +18,6 @@ function layout(x: Tensor, dim: number): { sizes: number[]; width: number; rows:
   const sizes = [...x.sizes.filter((_, i) => i !== dim), x.sizes[dim]]
   const width = x.sizes[dim]
   return { sizes, width, rows: width === 0 ? 0 : x.count / width }
-}
-
-/** `k` positions a row as an int64 tensor like `x`, with `k` at `dim`. */
-function indicesOf(x: Tensor, dim: number, positions: ArrayLike<number>, k: number): Tensor {
-  if (x.ndim === 0) return positionsTensor(positions, [])
-  const { sizes } = layout(x, dim)
-  const packed = positionsTensor(positions, [...sizes.slice(0, -1), k])
-  return packed.movedim(-1, dim).contiguous()
 }
 
 /** The elements at `indices` along `dim`, with a gradient that goes back to where they stood. */
@@ -36,8 +29,27 @@ function picked(x: Tensor, dim: number, indices: Tensor, name: string): Tensor {
   ])
 }
 
-function keysAlong(x: Tensor, dim: number, descending = false): Keys {
-  return keysOf(rowsOf(x.detach(), dim), descending)
+// Host routine.
+/** The `k` positions along `dim` that `choice` picks from the order of each row. */
+function positionsAlong(
+  x: Tensor,
+  dim: number,
+  k: number,
+  descending: boolean,
+  choice: (order: Uint32Array, start: number, keys: Keys, width: number) => ArrayLike<number>,
+): Tensor {
+  const { sizes, width, rows } = layout(x, dim)
+  const packed = rowsOf(x.detach(), dim)
+  const type = packed.dtype
+  const out = empty(x.ndim === 0 ? [] : [...sizes.slice(0, -1), k], int64)
+  onHost('sort', [packed, out], 'rw', (from, to) => {
+    const keys = keysIn(from, type, descending)
+    const order = orderOf(keys, width)
+    const positions = new Uint32Array(rows * k)
+    for (let r = 0; r < rows; r++) positions.set(choice(order, r * width, keys, width), r * k)
+    writePositions(to, positions)
+  })
+  return x.ndim === 0 ? out : out.movedim(-1, dim).contiguous()
 }
 
 interface SortOptions {
@@ -55,8 +67,7 @@ export const sort: (x: Tensor, ...args: Args<[dim?: number, descending?: boolean
   forward: (x: Tensor, dim = -1, descending = false) => {
     const d = wrapDim(dim, x.ndim)
     const { width } = layout(x, d)
-    const order = orderOf(keysAlong(x, d, descending), width)
-    const indices = indicesOf(x, d, order, width)
+    const indices = positionsAlong(x, d, width, descending, (order, start) => order.subarray(start, start + width))
     return valuesIndices(picked(x, d, indices, 'SortBackward0'), indices)
   },
 })
@@ -92,12 +103,9 @@ export const topk: (
   differentiable: true,
   forward: (x: Tensor, k: number, dim = -1, largest = true) => {
     const d = wrapDim(dim, x.ndim)
-    const { width, rows } = layout(x, d)
+    const { width } = layout(x, d)
     if (!(k >= 0 && k <= width)) throw new RuntimeError('selected index k out of range')
-    const order = orderOf(keysAlong(x, d, largest), width)
-    const positions = new Uint32Array(rows * k)
-    for (let r = 0; r < rows; r++) positions.set(order.subarray(r * width, r * width + k), r * k)
-    const indices = indicesOf(x, d, positions, k)
+    const indices = positionsAlong(x, d, k, largest, (order, start) => order.subarray(start, start + k))
     return valuesIndices(picked(x, d, indices, 'TopkBackward0'), indices)
   },
 })
@@ -110,12 +118,7 @@ function choose(
   name: string,
   choice: (keys: Keys, order: Uint32Array, start: number, width: number) => number,
 ): ValuesIndices {
-  const { width, rows } = layout(x, dim)
-  const keys = keysAlong(x, dim)
-  const order = orderOf(keys, width)
-  const positions = new Uint32Array(rows)
-  for (let r = 0; r < rows; r++) positions[r] = choice(keys, order, r * width, width)
-  const kept = indicesOf(x, dim, positions, 1)
+  const kept = positionsAlong(x, dim, 1, false, (order, start, keys, width) => [choice(keys, order, start, width)])
   const values = pick(x, planAlong(x, dim, kept), empty(kept.sizes, x.dtype))
   const drop = x.ndim > 0 && !keepdim
   const shape = (t: Tensor): Tensor =>
@@ -175,10 +178,10 @@ const medianOf = (name: 'median' | 'nanmedian'): Median => {
   const skips = name === 'nanmedian'
   const title = skips ? 'Nanmedian' : 'Median'
   const choice =
-    (x: Tensor) =>
+    (floats: boolean) =>
     (keys: Keys, order: Uint32Array, start: number, width: number): number => {
       let n = width
-      if (x.dtype.isFloatingPoint) {
+      if (floats) {
         let first = width
         while (first > 0 && isNanKey(keys, start + order[start + first - 1])) first--
         if (first < width && !skips) return order[start + first]
@@ -195,7 +198,7 @@ const medianOf = (name: 'median' | 'nanmedian'): Median => {
       if (dim === undefined) {
         if (x.count === 0) return filled([], Number.NaN, x.dtype)
         const flat = x.detach().reshape(-1)
-        const { values, indices } = choose(flat, 0, false, '', choice(x))
+        const { values, indices } = choose(flat, 0, false, '', choice(x.dtype.isFloatingPoint))
         const { sizes } = x
         return record(values, `${title}Backward0`, [x], [indices], (g, [at]) => [
           pickedGradient(g, [flat.count], at, 0, false).view(sizes),
@@ -203,7 +206,7 @@ const medianOf = (name: 'median' | 'nanmedian'): Median => {
       }
       const d = wrapDim(dim, x.ndim)
       checkRows(name, x, d)
-      return choose(x, d, keepdim, `${title}Backward1`, choice(x))
+      return choose(x, d, keepdim, `${title}Backward1`, choice(x.dtype.isFloatingPoint))
     },
   }) as Median
 }
@@ -285,9 +288,11 @@ const quantileOf = (name: 'quantile' | 'nanquantile'): Quantile =>
         )
       }
       const shares = q instanceof Tensor ? q.reshape(-1) : filled([1], q, x.dtype)
-      if (shares.detach().ge(0).logicalAnd(shares.detach().le(1)).all().item<boolean>() !== true) {
-        throw new RuntimeError(`${name}() q must be in the range [0, 1] but got ${shares.tolist<number[]>()}`)
-      }
+      onHost('checkShares', [shares.detach().to(float64).contiguous()], 'r', (raw) => {
+        const list = [...(raw as Float64Array)]
+        if (!list.every((v) => v >= 0 && v <= 1))
+          throw new RuntimeError(`${name}() q must be in the range [0, 1] but got ${list}`)
+      })
       const all = dim === undefined || dim === null || x.ndim === 0
       const d = all ? 0 : wrapDim(dim, x.ndim)
       const rows = sort(all ? x.reshape(-1) : x.movedim(d, -1)).values

@@ -12,6 +12,7 @@ import { div, mul, pow, sub } from './arithmetic.ts'
 import { eq, ne } from './compare.ts'
 import { amax, amin } from './extreme.ts'
 import { all, mean, sum } from './reduce.ts'
+import { linalgSvdvals } from './spectrum.ts'
 import { abs } from './unary.ts'
 
 const float = (dtype: DType): DType => (dtype.isFloatingPoint ? dtype : getDefaultDtype())
@@ -99,7 +100,7 @@ export const std: Variance = op({
   },
 })
 
-type Order = number | 'fro' | 'inf' | '-inf'
+type Order = number | 'fro' | 'nuc' | 'inf' | '-inf'
 
 interface NormOptions {
   readonly p?: Order
@@ -122,6 +123,13 @@ export const norm: (x: Tensor, ...args: Args<[p?: Order, dim?: Dim, keepdim?: bo
     }
     const source = x.to(dtype ?? float(x.dtype))
     const d = dim ?? null
+    if (p === 'nuc') {
+      const pair = d === null ? [-2, -1] : typeof d === 'number' ? [d] : d
+      if (pair.length !== 2) throw new RuntimeError(`linalg.matrix_norm: dim must be a 2-tuple. Got ${pair.join(', ')}`)
+      const total = sum(linalgSvdvals(source.movedim(pair, [-2, -1])), -1)
+      const [first, second] = wrapDims(pair, x.ndim).sort((a, b) => a - b)
+      return keepdim ? total.unsqueeze(first).unsqueeze(second) : total
+    }
     const order = p === 'fro' ? 2 : p === 'inf' ? Number.POSITIVE_INFINITY : p === '-inf' ? Number.NEGATIVE_INFINITY : p
     if (order === Number.POSITIVE_INFINITY) return amax(abs(source), d, keepdim)
     if (order === Number.NEGATIVE_INFINITY) return amin(abs(source), d, keepdim)

@@ -1,13 +1,24 @@
 // Counting and looking up values on the host: unique, bincount, histc, searchsorted, isin.
-import { bool, float32, float64, int32 } from '../base/dtype.ts'
+import { bool, float32, float64, int32, int64 } from '../base/dtype.ts'
 import { NotImplementedError, RuntimeError } from '../base/errors.ts'
 import { sameSizes, wrapDim } from '../base/shape.ts'
 import { type Args, op } from '../tensor/define.ts'
 import { copyValues } from '../tensor/elementwise.ts'
+import { onHost } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
-import { tensor } from './create.ts'
-import { isNanKey, type Keys, keysOf, orderOf, positionsTensor, rowsOf, sameKey, sortRow } from './order.ts'
+import { filled, tensor } from './create.ts'
+import {
+  isNanKey,
+  type Keys,
+  keysOf,
+  orderOf,
+  positionsTensor,
+  rowsOf,
+  sameKey,
+  sortRow,
+  writePositions,
+} from './order.ts'
 
 interface UniqueOptions {
   readonly sorted?: boolean
@@ -136,11 +147,17 @@ export const uniqueConsecutive: Unique<Omit<UniqueOptions, 'sorted'>> = op({
   forward: (x: Tensor, inverse = false, counts = false, dim?: number | null) => consecutive(x, inverse, counts, dim),
 }) as unknown as Unique<Omit<UniqueOptions, 'sorted'>>
 
+/** The elements as float64, in row-major order. */
+function wide(x: Tensor | number): Tensor {
+  if (!(x instanceof Tensor)) return filled([], x, float64)
+  const out = empty(x.sizes, float64)
+  copyValues(x.detach(), out)
+  return out
+}
+
 /** The elements as doubles, in row-major order. */
 function doubles(x: Tensor): Float64Array {
-  const wide = empty(x.sizes, float64)
-  copyValues(x.detach(), wide)
-  return new Float64Array(wide.raw() as Float64Array)
+  return new Float64Array(wide(x).raw() as Float64Array)
 }
 
 interface BincountOptions {
@@ -244,6 +261,19 @@ function lowerBound(sorted: Float64Array, from: number, n: number, v: number, ri
   return low
 }
 
+// Host routine.
+/** Writes where each value belongs in its sorted row: `each` values belong to a row of `width`. */
+function insertions(operands: readonly Tensor[], width: number, each: number, right: boolean): void {
+  onHost('searchsorted', operands, 'rrw', (rows, values, to) => {
+    const [sorted, list] = [rows, values] as Float64Array[]
+    const found = new Uint32Array(list.length)
+    for (let i = 0; i < list.length; i++) {
+      found[i] = lowerBound(sorted, Math.floor(i / each) * width, width, list[i], right)
+    }
+    writePositions(to, found)
+  })
+}
+
 /** Where the values would have to be inserted into the sorted rows of `sequence` to keep them sorted: int64. */
 export const searchsorted: (sequence: Tensor, values: Tensor | number, options?: SearchOptions) => Tensor = op({
   name: 'searchsorted',
@@ -271,16 +301,12 @@ export const searchsorted: (sequence: Tensor, values: Tensor | number, options?:
         `torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value tensor must match, but we got boundaries tensor [${sequence.sizes.join(', ')}] and input value tensor [${input ? input.sizes.join(', ') : ''}]`,
       )
     }
-    const sorted = doubles(sorter ? sequence.gather(-1, sorter) : sequence)
-    const list = input ? doubles(input) : Float64Array.of(values as number)
-    const n = sequence.sizes[sequence.ndim - 1]
-    const each = rows && input ? input.sizes[input.ndim - 1] : list.length
-    const found = new Uint32Array(list.length)
-    for (let i = 0; i < list.length; i++) {
-      const row = rows ? Math.floor(i / each) : 0
-      found[i] = lowerBound(sorted, row * n, n, list[i], right || side === 'right')
-    }
-    const out = positionsTensor(found, input ? input.sizes : [])
+    const sorted = wide(sorter ? sequence.gather(-1, sorter) : sequence)
+    const list = wide(values)
+    const width = sequence.sizes[sequence.ndim - 1]
+    const each = rows && input ? input.sizes[input.ndim - 1] : list.count
+    const out = empty(list.sizes, int64)
+    insertions([sorted, list, out], width, rows ? each : Number.POSITIVE_INFINITY, right || side === 'right')
     return narrow ? out.to(int32) : out
   },
 })
@@ -319,11 +345,12 @@ export const isin: (elements: Tensor | number, tests: Tensor | number, options?:
     ],
   ],
   forward: (elements: Tensor | number, tests: Tensor | number, _unique = false, invert = false) => {
-    const known = new Set(tests instanceof Tensor ? doubles(tests) : [tests])
-    const list = elements instanceof Tensor ? doubles(elements) : Float64Array.of(elements)
     const out = empty(elements instanceof Tensor ? elements.sizes : [], bool)
-    const raw = out.raw() as Uint8Array
-    for (let i = 0; i < list.length; i++) raw[i] = Number((known.has(list[i]) && !Number.isNaN(list[i])) !== invert)
+    onHost('isin', [wide(tests), wide(elements), out], 'rrw', (given, values, to) => {
+      const known = new Set(given as Float64Array)
+      const [list, raw] = [values as Float64Array, to as Uint8Array]
+      for (let i = 0; i < list.length; i++) raw[i] = Number((known.has(list[i]) && !Number.isNaN(list[i])) !== invert)
+    })
     return out
   },
 })

@@ -11,6 +11,7 @@ import {
   type ParamGroup,
   type Params,
   requireOption,
+  UpdateKernel,
   zeroState,
 } from './optimizer.ts'
 
@@ -62,10 +63,15 @@ export class Adadelta extends Optimizer<AdadeltaOptions> {
   }
 
   protected update(p: Tensor, grad: Tensor, group: ParamGroup<AdadeltaOptions>): void {
-    const { rho, eps, weightDecay, maximize } = group
     const state = this.stateOf(p, () => ({ step: 0, squareAvg: zeroState(p), accDelta: zeroState(p) }))
-    ;(state as { step: number }).step++
-    const scalars = [-numberOf(group.lr), rho, 1 - rho, eps, weightDecay]
-    kernelFor(weightDecay !== 0, maximize).run([p, grad, state.squareAvg, state.accDelta], scalars)
+    UpdateKernel.apply(
+      [p, grad, state.squareAvg, state.accDelta],
+      () => kernelFor(group.weightDecay !== 0, group.maximize),
+      () => {
+        const { rho, eps, weightDecay } = group
+        ;(state as { step: number }).step++
+        return [-numberOf(group.lr), rho, 1 - rho, eps, weightDecay]
+      },
+    )
   }
 }

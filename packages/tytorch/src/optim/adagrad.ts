@@ -60,10 +60,15 @@ export class Adagrad extends Optimizer<AdagradOptions> {
   }
 
   protected update(p: Tensor, grad: Tensor, group: ParamGroup<AdagradOptions>): void {
-    const { lrDecay, eps, weightDecay, initialAccumulatorValue, maximize } = group
-    const state = this.stateOf(p, () => ({ step: 0, sum: fullLike(p.detach(), initialAccumulatorValue) }))
-    const step = ++(state as { step: number }).step
-    const lr = numberOf(group.lr) / (1 + (step - 1) * lrDecay)
-    kernelFor(weightDecay !== 0, maximize).run([p, grad, state.sum], [-lr, weightDecay, eps])
+    const state = this.stateOf(p, () => ({ step: 0, sum: fullLike(p.detach(), group.initialAccumulatorValue) }))
+    UpdateKernel.apply(
+      [p, grad, state.sum],
+      () => kernelFor(group.weightDecay !== 0, group.maximize),
+      () => {
+        const step = ++(state as { step: number }).step
+        const lr = numberOf(group.lr) / (1 + (step - 1) * group.lrDecay)
+        return [-lr, group.weightDecay, group.eps]
+      },
+    )
   }
 }

@@ -4,6 +4,7 @@ import { type Expr, k } from '../ir/expr.ts'
 import { named } from '../nn/arguments.ts'
 import type { Args } from '../tensor/define.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { once } from '../tensor/tracer.ts'
 import { addProduct, addQuotient, lerp, lerpCoefficient, startGradient } from './formulas.ts'
 import {
   numberOf,
@@ -49,6 +50,9 @@ function kernelFor(decay: Decay, amsgrad: boolean, maximize: boolean, smallWeigh
   }))
 }
 
+const decayOf = ({ weightDecay, decoupledWeightDecay }: AdamOptions): Decay =>
+  weightDecay === 0 ? 'none' : decoupledWeightDecay ? 'weights' : 'gradient'
+
 type AdamArgs = Args<
   [lr?: number | Tensor, betas?: readonly [number, number], eps?: number, weightDecay?: number, amsgrad?: boolean],
   Partial<AdamOptions>
@@ -91,27 +95,28 @@ export class Adam extends Optimizer<AdamOptions> {
   }
 
   protected update(p: Tensor, grad: Tensor, group: ParamGroup<AdamOptions>): void {
-    const { betas, eps, weightDecay, amsgrad, maximize, decoupledWeightDecay } = group
     const state = this.stateOf(p, () => ({ step: 0, expAvg: zeroState(p), expAvgSq: zeroState(p) }))
-    const step = ++(state as { step: number }).step
-    const [beta1, beta2] = betas
-    const lr = numberOf(group.lr)
-    const decay: Decay = weightDecay === 0 ? 'none' : decoupledWeightDecay ? 'weights' : 'gradient'
-    const weight = lerpCoefficient(1 - beta1)
-    const kernel = kernelFor(decay, amsgrad, maximize, weight > 0)
-    const scalars = [
-      weight,
-      beta2,
-      1 - beta2,
-      Math.sqrt(1 - beta2 ** step),
-      eps,
-      -(lr / (1 - beta1 ** step)),
-      decay === 'weights' ? 1 - lr * weightDecay : weightDecay,
-    ]
-    if (amsgrad) {
-      const most = ((state as { maxExpAvgSq?: Tensor }).maxExpAvgSq ??= zeroState(p))
-      kernel.run([p, grad, state.expAvg, state.expAvgSq, most], scalars)
-    } else kernel.run([p, grad, state.expAvg, state.expAvgSq], scalars)
+    const operands = [p, grad, state.expAvg, state.expAvgSq]
+    if (group.amsgrad) operands.push(((state as { maxExpAvgSq?: Tensor }).maxExpAvgSq ??= once(() => zeroState(p))))
+    UpdateKernel.apply(
+      operands,
+      () => kernelFor(decayOf(group), group.amsgrad, group.maximize, lerpCoefficient(1 - group.betas[0]) > 0),
+      () => {
+        const { eps, weightDecay } = group
+        const [beta1, beta2] = group.betas
+        const step = ++(state as { step: number }).step
+        const lr = numberOf(group.lr)
+        return [
+          lerpCoefficient(1 - beta1),
+          beta2,
+          1 - beta2,
+          Math.sqrt(1 - beta2 ** step),
+          eps,
+          -(lr / (1 - beta1 ** step)),
+          decayOf(group) === 'weights' ? 1 - lr * weightDecay : weightDecay,
+        ]
+      },
+    )
   }
 }
 

@@ -11,6 +11,7 @@ import {
   type ParamGroup,
   type Params,
   requireOption,
+  UpdateKernel,
   zeroState,
 } from './optimizer.ts'
 
@@ -60,11 +61,16 @@ export class Adamax extends Optimizer<AdamaxOptions> {
   }
 
   protected update(p: Tensor, grad: Tensor, group: ParamGroup<AdamaxOptions>): void {
-    const { betas, eps, weightDecay, maximize } = group
     const state = this.stateOf(p, () => ({ step: 0, expAvg: zeroState(p), expInf: zeroState(p) }))
-    const step = ++(state as { step: number }).step
-    const weight = lerpCoefficient(1 - betas[0])
-    const scalars = [weight, betas[1], eps, -(numberOf(group.lr) / (1 - betas[0] ** step)), weightDecay]
-    kernelFor(weightDecay !== 0, maximize, weight > 0).run([p, grad, state.expAvg, state.expInf], scalars)
+    UpdateKernel.apply(
+      [p, grad, state.expAvg, state.expInf],
+      () => kernelFor(group.weightDecay !== 0, group.maximize, lerpCoefficient(1 - group.betas[0]) > 0),
+      () => {
+        const { betas, eps, weightDecay } = group
+        const step = ++(state as { step: number }).step
+        const rate = numberOf(group.lr) / (1 - betas[0] ** step)
+        return [lerpCoefficient(1 - betas[0]), betas[1], eps, -rate, weightDecay]
+      },
+    )
   }
 }

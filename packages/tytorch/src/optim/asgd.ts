@@ -11,6 +11,7 @@ import {
   type ParamGroup,
   type Params,
   requireOption,
+  UpdateKernel,
   zeroState,
 } from './optimizer.ts'
 
@@ -61,15 +62,26 @@ export class ASGD extends Optimizer<ASGDOptions> {
   }
 
   protected update(p: Tensor, grad: Tensor, group: ParamGroup<ASGDOptions>): void {
-    const { lambd, alpha, t0, weightDecay, maximize } = group
-    const lr = numberOf(group.lr)
-    const state = this.stateOf(p, () => ({ step: 0, eta: Math.fround(lr), mu: 1, ax: zeroState(p) }))
+    const state = this.stateOf(p, () => ({
+      step: 0,
+      eta: Math.fround(numberOf(group.lr)),
+      mu: 1,
+      ax: zeroState(p),
+    }))
     const counts = state as { step: number; eta: number; mu: number }
-    const step = ++counts.step
-    const scalars = [1 - lambd * counts.eta, -counts.eta, counts.mu, weightDecay]
-    kernelFor(weightDecay !== 0, maximize, counts.mu !== 1).run([p, grad, state.ax], scalars)
-    // PyTorch keeps both in single precision.
-    counts.eta = Math.fround(lr / (1 + lambd * lr * step) ** alpha)
-    counts.mu = Math.fround(1 / Math.max(1, step - t0))
+    UpdateKernel.apply(
+      [p, grad, state.ax],
+      () => kernelFor(group.weightDecay !== 0, group.maximize, counts.mu !== 1),
+      () => {
+        const { lambd, alpha, t0, weightDecay } = group
+        const lr = numberOf(group.lr)
+        const step = ++counts.step
+        const scalars = [1 - lambd * counts.eta, -counts.eta, counts.mu, weightDecay]
+        // PyTorch keeps both in single precision.
+        counts.eta = Math.fround(lr / (1 + lambd * lr * step) ** alpha)
+        counts.mu = Math.fround(1 / Math.max(1, step - t0))
+        return scalars
+      },
+    )
   }
 }

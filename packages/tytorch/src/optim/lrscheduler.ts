@@ -4,6 +4,7 @@ import { named } from '../nn/arguments.ts'
 import { snakeCase } from '../nn/state.ts'
 import type { Args } from '../tensor/define.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { everyCall } from '../tensor/tracer.ts'
 import { camelCase, type LearningRate, numberOf, Optimizer } from './optimizer.ts'
 
 type Group = LearningRate & { initialLr?: number }
@@ -97,6 +98,10 @@ export abstract class LRScheduler extends Stateful {
 
   /** Goes on to the next epoch. */
   step(): void {
+    everyCall(() => this.advance())
+  }
+
+  private advance(): void {
     if (this.stepCount === 1 && this.optimizer.steps === 0) warnOfOrder()
     this.stepCount++
     this.lastEpoch++

@@ -11,6 +11,7 @@ import {
   type ParamGroup,
   type Params,
   requireOption,
+  UpdateKernel,
   zeroState,
 } from './optimizer.ts'
 
@@ -84,28 +85,34 @@ export class NAdam extends Optimizer<NAdamOptions> {
   }
 
   protected update(p: Tensor, grad: Tensor, group: ParamGroup<NAdamOptions>): void {
-    const { betas, eps, weightDecay, momentumDecay, decoupledWeightDecay, maximize } = group
     const state = this.stateOf(p, () => ({ step: 0, muProduct: 1, expAvg: zeroState(p), expAvgSq: zeroState(p) }))
     const counts = state as { step: number; muProduct: number }
-    const step = ++counts.step
-    const lr = numberOf(group.lr)
-    const [beta1, beta2] = betas
-    const muAt = (t: number): number => beta1 * (1 - 0.5 * 0.96 ** (t * momentumDecay))
-    const [mu, next] = [muAt(step), muAt(step + 1)]
-    // PyTorch keeps this product in single precision.
-    counts.muProduct = Math.fround(counts.muProduct * Math.fround(mu))
-    const weight = lerpCoefficient(1 - beta1)
-    const scalars = [
-      weight,
-      beta2,
-      1 - beta2,
-      1 - beta2 ** step,
-      eps,
-      (-lr * (1 - mu)) / (1 - counts.muProduct),
-      (-lr * next) / (1 - counts.muProduct * next),
-      decoupledWeightDecay ? 1 - lr * weightDecay : weightDecay,
-    ]
-    const kernel = kernelFor(weightDecay !== 0, decoupledWeightDecay, maximize, weight > 0)
-    kernel.run([p, grad, state.expAvg, state.expAvgSq], scalars)
+    UpdateKernel.apply(
+      [p, grad, state.expAvg, state.expAvgSq],
+      () => {
+        const { betas, weightDecay, decoupledWeightDecay, maximize } = group
+        return kernelFor(weightDecay !== 0, decoupledWeightDecay, maximize, lerpCoefficient(1 - betas[0]) > 0)
+      },
+      () => {
+        const { eps, weightDecay, momentumDecay, decoupledWeightDecay } = group
+        const [beta1, beta2] = group.betas
+        const step = ++counts.step
+        const lr = numberOf(group.lr)
+        const muAt = (t: number): number => beta1 * (1 - 0.5 * 0.96 ** (t * momentumDecay))
+        const [mu, next] = [muAt(step), muAt(step + 1)]
+        // PyTorch keeps this product in single precision.
+        counts.muProduct = Math.fround(counts.muProduct * Math.fround(mu))
+        return [
+          lerpCoefficient(1 - beta1),
+          beta2,
+          1 - beta2,
+          1 - beta2 ** step,
+          eps,
+          (-lr * (1 - mu)) / (1 - counts.muProduct),
+          (-lr * next) / (1 - counts.muProduct * next),
+          decoupledWeightDecay ? 1 - lr * weightDecay : weightDecay,
+        ]
+      },
+    )
   }
 }

@@ -7,11 +7,13 @@ import { formatFloat, formatValue, type PythonValue } from '../base/format.ts'
 import { sameSizes } from '../base/shape.ts'
 import { constant, type Expr, load, scalar } from '../ir/expr.ts'
 import { type Arg, mapKernel } from '../ir/kernel.ts'
+import { forgetGrad } from '../nn/parameter.ts'
 import { snakeCase } from '../nn/state.ts'
 import { tensor, zerosLike } from '../ops/create.ts'
 import { enableGrad } from '../tensor/mode.ts'
 import { Prepared, runMap } from '../tensor/run.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { everyCall, once, tracer } from '../tensor/tracer.ts'
 
 /** Parameters with the options that hold for them; the options may be changed between steps. */
 export type ParamGroup<O> = O & { params: Tensor[] }
@@ -77,8 +79,8 @@ export class UpdateKernel {
     )
   }
 
-  /** Runs the update; `operands` are the parameter, its gradient and the state tensors. */
-  run(operands: readonly Tensor[], scalars: readonly Scalar[]): void {
+  /** Runs the update on a parameter, its gradient and the state tensors. */
+  private run(operands: readonly Tensor[], scalars: readonly Scalar[]): void {
     const [p] = operands
     const prepared = this.made[p.dtype.index] ?? this.of(p.dtype)
     p.storage.version++
@@ -92,6 +94,20 @@ export class UpdateKernel {
       pointers.push(t.pointer)
     }
     prepared.contiguous(p.count, ...pointers, ...scalars)
+  }
+
+  /**
+   * Runs an update on `operands`: the parameter, its gradient and the state tensors. `kernel` chooses it and changes
+   * nothing; `scalars` counts the step, and is asked at each call of a compiled step.
+   */
+  static apply(operands: readonly Tensor[], kernel: () => UpdateKernel, scalars: () => readonly Scalar[]): void {
+    if (tracer === null) {
+      kernel().run(operands, scalars())
+      return
+    }
+    tracer.guard(kernel)
+    const chosen = kernel()
+    tracer.live(scalars, (numbers) => chosen.run(operands, numbers))
   }
 }
 
@@ -183,11 +199,7 @@ export abstract class Optimizer<O extends object = LearningRate> {
   /** Forgets all gradients, or with `setToNone` false sets them to zero. */
   zeroGrad(setToNone = true): void {
     for (const group of this.paramGroups) {
-      for (const { leaf } of group.params) {
-        if (!leaf?.grad) continue
-        if (setToNone) leaf.grad = null
-        else leaf.grad = leaf.grad.detach().zero_()
-      }
+      for (const p of group.params) forgetGrad(p, setToNone)
     }
   }
 
@@ -196,9 +208,12 @@ export abstract class Optimizer<O extends object = LearningRate> {
   step<T>(closure: () => T): T
   step<T>(closure?: () => T): T | undefined {
     const loss = closure && enableGrad(closure)
-    this.steps++
+    everyCall(() => {
+      this.steps++
+    })
     for (const group of this.paramGroups) {
       for (const p of group.params) {
+        if (tracer !== null) tracer.gradUsed(p)
         const grad = p.leaf?.grad
         if (grad) this.update(p, grad, group)
       }
@@ -209,7 +224,8 @@ export abstract class Optimizer<O extends object = LearningRate> {
   /** The state of `p`, made by `create` at the first step. */
   protected stateOf<S extends State>(p: Tensor, create: () => S): S {
     let found = this.state.get(p) as S | undefined
-    if (!found) this.state.set(p, (found = create()))
+    if (!found) this.state.set(p, (found = once(create)))
+    if (tracer !== null) tracer.guard(() => this.state.get(p))
     return found
   }
 

@@ -11,6 +11,7 @@ import {
   type ParamGroup,
   type Params,
   requireOption,
+  UpdateKernel,
   zeroState,
 } from './optimizer.ts'
 
@@ -40,6 +41,12 @@ const kernelFor = kernelFamily(
       return [addScaled(p, whole, constant(-1, p.type)), null, nextMean, nextSquare]
     },
 )
+
+/** On how many gradients the mean square rests: `rho` now, `most` in the end. */
+function certainty(beta2: number, step: number): { most: number; rho: number } {
+  const most = 2 / (1 - beta2) - 1
+  return { most, rho: most - (2 * step * beta2 ** step) / (1 - beta2 ** step) }
+}
 
 type RAdamArgs = Args<
   [
@@ -81,29 +88,33 @@ export class RAdam extends Optimizer<RAdamOptions> {
   }
 
   protected update(p: Tensor, grad: Tensor, group: ParamGroup<RAdamOptions>): void {
-    const { betas, eps, weightDecay, decoupledWeightDecay, maximize } = group
     const state = this.stateOf(p, () => ({ step: 0, expAvg: zeroState(p), expAvgSq: zeroState(p) }))
-    const step = ++(state as { step: number }).step
-    const lr = numberOf(group.lr)
-    const [beta1, beta2] = betas
-    const correction2 = 1 - beta2 ** step
-    const most = 2 / (1 - beta2) - 1
-    const rho = most - (2 * step * beta2 ** step) / correction2
-    const settled = rho > 5
-    const rectified = settled ? Math.sqrt(((rho - 4) * (rho - 2) * most) / ((most - 4) * (most - 2) * rho)) : 1
-    const weight = lerpCoefficient(1 - beta1)
-    const scalars = [
-      weight,
-      beta2,
-      1 - beta2,
-      1 - beta1 ** step,
-      eps,
-      lr,
-      Math.sqrt(correction2),
-      rectified,
-      decoupledWeightDecay ? 1 - lr * weightDecay : weightDecay,
-    ]
-    const kernel = kernelFor(weightDecay !== 0, decoupledWeightDecay, maximize, weight > 0, settled)
-    kernel.run([p, grad, state.expAvg, state.expAvgSq], scalars)
+    const counts = state as { step: number }
+    UpdateKernel.apply(
+      [p, grad, state.expAvg, state.expAvgSq],
+      () => {
+        const { betas, weightDecay, decoupledWeightDecay, maximize } = group
+        const settled = certainty(betas[1], counts.step + 1).rho > 5
+        return kernelFor(weightDecay !== 0, decoupledWeightDecay, maximize, lerpCoefficient(1 - betas[0]) > 0, settled)
+      },
+      () => {
+        const { eps, weightDecay, decoupledWeightDecay } = group
+        const [beta1, beta2] = group.betas
+        const step = ++counts.step
+        const lr = numberOf(group.lr)
+        const { most, rho } = certainty(beta2, step)
+        return [
+          lerpCoefficient(1 - beta1),
+          beta2,
+          1 - beta2,
+          1 - beta1 ** step,
+          eps,
+          lr,
+          Math.sqrt(1 - beta2 ** step),
+          rho > 5 ? Math.sqrt(((rho - 4) * (rho - 2) * most) / ((most - 4) * (most - 2) * rho)) : 1,
+          decoupledWeightDecay ? 1 - lr * weightDecay : weightDecay,
+        ]
+      },
+    )
   }
 }

@@ -3,6 +3,7 @@ import { constant, k } from '../ir/expr.ts'
 import { named } from '../nn/arguments.ts'
 import type { Args } from '../tensor/define.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { once } from '../tensor/tracer.ts'
 import { addProduct, addQuotient, addScaled, lerp, lerpCoefficient, startGradient } from './formulas.ts'
 import {
   numberOf,
@@ -87,19 +88,27 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
   }
 
   protected update(p: Tensor, grad: Tensor, group: ParamGroup<RMSpropOptions>): void {
-    const { momentum, alpha, eps, centered, weightDecay, maximize } = group
+    const { momentum, centered } = group
     const state = this.stateOf(p, () => ({
       step: 0,
       squareAvg: zeroState(p),
       ...(momentum > 0 ? { momentumBuffer: zeroState(p) } : {}),
       ...(centered ? { gradAvg: zeroState(p) } : {}),
     })) as { step: number; squareAvg: Tensor; momentumBuffer?: Tensor; gradAvg?: Tensor }
-    state.step++
-    const weight = lerpCoefficient(1 - alpha)
     const operands = [p, grad, state.squareAvg]
-    if (centered) operands.push((state.gradAvg ??= zeroState(p)))
-    if (momentum > 0) operands.push((state.momentumBuffer ??= zeroState(p)))
-    const scalars = [-numberOf(group.lr), weightDecay, alpha, 1 - alpha, weight, eps, momentum]
-    kernelFor(weightDecay !== 0, momentum > 0, centered, maximize, weight > 0).run(operands, scalars)
+    if (centered) operands.push((state.gradAvg ??= once(() => zeroState(p))))
+    if (momentum > 0) operands.push((state.momentumBuffer ??= once(() => zeroState(p))))
+    UpdateKernel.apply(
+      operands,
+      () => {
+        const { momentum, alpha, centered, weightDecay, maximize } = group
+        return kernelFor(weightDecay !== 0, momentum > 0, centered, maximize, lerpCoefficient(1 - alpha) > 0)
+      },
+      () => {
+        const { momentum, alpha, eps, weightDecay } = group
+        state.step++
+        return [-numberOf(group.lr), weightDecay, alpha, 1 - alpha, lerpCoefficient(1 - alpha), eps, momentum]
+      },
+    )
   }
 }

@@ -14,6 +14,7 @@ import {
   type ParamGroup,
   type Params,
   requireOption,
+  UpdateKernel,
   zeroState,
 } from './optimizer.ts'
 
@@ -67,13 +68,18 @@ export class Rprop extends Optimizer<RpropOptions> {
   }
 
   protected update(p: Tensor, grad: Tensor, group: ParamGroup<RpropOptions>): void {
-    const { etas, stepSizes, maximize } = group
     const state = this.stateOf(p, () => ({
       step: 0,
       prev: zeroState(p),
       stepSize: fullLike(p.detach(), numberOf(group.lr)),
     }))
-    ;(state as { step: number }).step++
-    kernelFor(maximize).run([p, grad, state.prev, state.stepSize], [...etas, ...stepSizes])
+    UpdateKernel.apply(
+      [p, grad, state.prev, state.stepSize],
+      () => kernelFor(group.maximize),
+      () => {
+        ;(state as { step: number }).step++
+        return [...group.etas, ...group.stepSizes]
+      },
+    )
   }
 }

@@ -4,6 +4,7 @@ import { k } from '../ir/expr.ts'
 import { named } from '../nn/arguments.ts'
 import type { Args } from '../tensor/define.ts'
 import { emptyLike, type Tensor } from '../tensor/tensor.ts'
+import { tracer } from '../tensor/tracer.ts'
 import { addScaled, startGradient } from './formulas.ts'
 import { numberOf, Optimizer, type ParamGroup, type Params, requireOption, UpdateKernel } from './optimizer.ts'
 
@@ -68,15 +69,19 @@ export class SGD extends Optimizer<SGDOptions> {
   }
 
   protected update(p: Tensor, grad: Tensor, group: ParamGroup<SGDOptions>): void {
-    const { momentum, dampening, weightDecay, nesterov, maximize } = group
-    const scalars = [-numberOf(group.lr), weightDecay, momentum, 1 - dampening]
-    if (momentum === 0) {
-      kernelFor('none', weightDecay !== 0, false, maximize).run([p, grad], scalars)
+    const scalars = (): number[] => [-numberOf(group.lr), group.weightDecay, group.momentum, 1 - group.dampening]
+    const kernel = (): UpdateKernel => {
+      const { momentum, weightDecay, nesterov, maximize } = group
+      if (momentum === 0) return kernelFor('none', weightDecay !== 0, false, maximize)
+      return kernelFor(this.state.has(p) ? 'there' : 'first', weightDecay !== 0, nesterov, maximize)
+    }
+    if (group.momentum === 0) {
+      UpdateKernel.apply([p, grad], kernel, scalars)
       return
     }
-    const known = this.state.get(p)
-    const state = known ?? this.stateOf(p, () => ({ momentumBuffer: emptyLike(p) }))
-    const kernel = kernelFor(known ? 'there' : 'first', weightDecay !== 0, nesterov, maximize)
-    kernel.run([p, grad, state.momentumBuffer as Tensor], scalars)
+    if (tracer !== null) tracer.guard(kernel)
+    const chosen = kernel()
+    const state = this.stateOf(p, () => ({ momentumBuffer: emptyLike(p) }))
+    UpdateKernel.apply([p, grad, state.momentumBuffer], () => chosen, scalars)
   }
 }

@@ -3,6 +3,8 @@
 // context with its own microtask queue ends that job's list. Tests guard this, for it is not documented behaviour.
 
 interface Collector {
+  /** False where `collect` does nothing. */
+  readonly able: boolean
   /** Runs a collection, of the young generation only if `minor`; does nothing where the host has no way. */
   collect(minor: boolean): void
 }
@@ -35,6 +37,7 @@ function nodeCollector(host: NodeHost): Collector {
     return found
   }
   return {
+    able: true,
     collect(minor) {
       gc ??= prepare()
       endJob()
@@ -49,4 +52,4 @@ function nodeCollector(host: NodeHost): Collector {
 const host = (globalThis as { process?: NodeHost & { versions?: { node?: string } } }).process
 
 /** The host's collector; elsewhere than in Node, storages come back when the host collects by itself between jobs. */
-export const collector: Collector = host?.getBuiltinModule ? nodeCollector(host) : { collect() {} }
+export const collector: Collector = host?.getBuiltinModule ? nodeCollector(host) : { able: false, collect() {} }

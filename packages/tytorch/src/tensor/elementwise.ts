@@ -170,7 +170,9 @@ export function copyValues(from: Tensor, to: Tensor): void {
       [{ arg: 1, value: k.cast(load(0, from.dtype.compute), to.dtype.compute) }],
     ),
   )
-  runMap(copies[at], to.sizes, [from, to])
+  if (from.contiguousLayout && to.contiguousLayout && to.count > 0 && sameSizes(from.sizes, to.sizes))
+    copies[at].contiguous(to.count, from.pointer, to.pointer)
+  else runMap(copies[at], to.sizes, [from, to])
 }
 
 /** Partial derivative with respect to one operand; operands that are scalars arrive as numbers. */

@@ -6,6 +6,7 @@ import { enableGrad, isAnomalyEnabled, noGrad } from './mode.ts'
 import { AccumulateGrad, historyOf, leafOf, type Node } from './node.ts'
 import { closeArena, openArena, release, type Storage } from './storage.ts'
 import type { Tensor } from './tensor.ts'
+import { tracer } from './tracer.ts'
 
 export interface BackwardOptions {
   /** Keeps the graph, so that it can be walked again. Defaults to `createGraph`. */
@@ -67,6 +68,7 @@ export function runBackward(
       closeArena(arena, before)
     }
   }
+  if (tracer !== null && !options.retainGraph) tracer.walked(roots)
   if (options.createGraph) enableGrad(run)
   else noGrad(run)
   return found
@@ -280,6 +282,7 @@ function keep(g: Tensor): Tensor {
 
 /** Adds `g` into `x.grad`: the first one is taken over if nobody else reads it, else copied. */
 function accumulate(x: Tensor, g: Tensor, createGraph: boolean): void {
+  if (tracer !== null) tracer.gradUsed(x)
   const leaf = leafOf(x)
   const there = leaf.grad
   if (!there) {

@@ -3,6 +3,7 @@
 // See docs/decisions/memory.md for the figures behind the sizes.
 import { memory } from '../backend/memory.ts'
 import { collector } from './collector.ts'
+import { tracer } from './tracer.ts'
 
 /** Storages of at most this many bytes share slabs: a WeakRef for each would cost more than the op that made it. */
 const SMALL = 4096
@@ -73,6 +74,7 @@ export function allocate(bytes: number): Storage {
     arena.push(storage)
     storage.temporary = true
   }
+  if (tracer !== null) tracer.allocated(storage)
   return storage
 }
 
@@ -114,7 +116,8 @@ function register(storage: Storage): void {
 
 function obtain(bytes: number): number {
   pressure += bytes
-  if (pressure > budget) sweep()
+  // A trace tells storages apart by their addresses, so none may be used twice in it.
+  if (pressure > budget && tracer === null) sweep()
   try {
     return memory.alloc(bytes)
   } catch (error) {
@@ -127,7 +130,13 @@ function obtain(bytes: number): number {
 export function release(storage: Storage): void {
   const pointer = storage.pointer
   if (pointer === 0) return
+  if (tracer !== null) tracer.released(storage)
   storage.pointer = 0
+  if (tracer === null) giveBack(storage, pointer)
+}
+
+/** Frees the block at `pointer` of a storage that was released during a trace. */
+export function giveBack(storage: Storage, pointer: number): void {
   if (storage.slab) {
     const found = classes[storage.bytes <= 64 ? 0 : 26 - Math.clz32(storage.bytes - 1)]
     found.slabs.push(storage.slab)

@@ -8,6 +8,7 @@ import { contiguousStrides, isContiguous, numelOf, type Sizes, sameSizes, wrapDi
 import type { TensorMethods } from '../ops/methods.ts'
 import { AccumulateGrad, historyOf, leafOf, type Node, requiresGrad } from './node.ts'
 import { allocate, release, type Storage } from './storage.ts'
+import { tracer } from './tracer.ts'
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
@@ -117,6 +118,7 @@ export class Tensor {
     const base = this.storage.pointer
     if (base === 0)
       throw new RuntimeError('this tensor was freed; a tensor made inside torch.scope() must be returned from it')
+    if (tracer !== null) tracer.touched(this)
     return base + this.offset * this.dtype.itemsize
   }
 
@@ -161,6 +163,7 @@ export class Tensor {
 
   /** The gradient that backward added up here, or null. */
   get grad(): Tensor | null {
+    if (tracer !== null) tracer.gradUsed(this)
     return this.leaf?.grad ?? null
   }
 
@@ -170,6 +173,7 @@ export class Tensor {
         `assigned grad has data of a different size or type: got ${value.dtype} ${value.shape} for a tensor of ${this.dtype} ${this.shape}`,
       )
     }
+    if (tracer !== null) value === null ? tracer.gradCleared(this) : tracer.gradUsed(this)
     if (value !== null || this.leaf !== null) leafOf(this).grad = value
   }
 
@@ -241,6 +245,7 @@ export class Tensor {
 
   /** The printed form, as PyTorch's. */
   toString(): string {
+    if (tracer !== null) tracer.read(this, 'printing a tensor')
     const node = this.gradFn
     const suffixes = node ? { gradFn: node.name } : requiresGrad(this) ? { requiresGrad: true } : {}
     return formatTensor(
@@ -288,6 +293,7 @@ export class Tensor {
   raw(): ReturnType<typeof rawView> {
     if (!this.contiguousLayout)
       throw new RuntimeError('only a contiguous tensor can be seen as one array; call contiguous() first')
+    if (tracer !== null) tracer.read(this, 'raw()')
     const at = this.pointer
     return rawView(this.dtype, memory.views.buffer, at, this.count)
   }
@@ -339,11 +345,13 @@ export class Tensor {
    */
   item<T extends number | boolean | bigint = number>(): T {
     if (this.count !== 1) throw new RuntimeError(`a Tensor with ${this.count} elements cannot be converted to Scalar`)
+    if (tracer !== null) tracer.read(this, 'item()')
     return this.value(0) as T
   }
 
   /** The elements as nested arrays; a 0-d tensor gives its value. */
   tolist<T = NestedArray>(): T {
+    if (tracer !== null) tracer.read(this, 'tolist()')
     const walk = (dim: number, start: number, size: number): NestedArray => {
       if (dim === this.sizes.length) return this.value(start)
       const n = this.sizes[dim]
@@ -363,6 +371,7 @@ export class Tensor {
           : 'a Tensor has no operators in JavaScript: write a.add(b), a.mul(2), a.lt(b) (or take one element with item())',
       )
     }
+    if (tracer !== null) tracer.read(this, 'converting to a number')
     const v = this.value(0)
     return typeof v === 'boolean' ? Number(v) : v
   }

@@ -1,12 +1,14 @@
 // The interpreter: a device that walks kernels and their expressions one element at a time in JavaScript. Slow and
 // plain on purpose: it is the definition of what a kernel means, and every other back end is tested against it.
-import { type ComputeType, type DType, decode, encode } from '../../base/dtype.ts'
+import { type ComputeType, type DType, decode, dtypes, encode } from '../../base/dtype.ts'
 import { castValue, evaluateNode, type Value } from '../../ir/evaluate.ts'
 import { type Expr, sources, topological } from '../../ir/expr.ts'
 import type { Kernel, MapPass, ReducePass, Store } from '../../ir/kernel.ts'
 import { verify } from '../../ir/verify.ts'
-import type { Device, Extent, FlatKernel, Scalar } from '../device.ts'
+import type { Device, Extent, FlatKernel, RowsArgs, Scalar } from '../device.ts'
+import { finish } from '../epilogue.ts'
 import { memory } from '../memory.ts'
+import { convolution } from './convolution.ts'
 import { matmul } from './matmul.ts'
 
 type Stride = readonly [number, number, number]
@@ -197,7 +199,32 @@ function flat(kernel: Kernel, access: string): FlatKernel {
   }
 }
 
+function pickRows({ to, from, index, wide, count, bytes, step, rows }: RowsArgs): void {
+  const { u8, i32, i64 } = memory.views
+  for (let i = 0; i < count; i++) {
+    const row = wide ? Number(i64[index / 8 + i]) : i32[index / 4 + i]
+    const start = from + (row < 0 ? row + rows : row) * step
+    u8.copyWithin(to + i * bytes, start, start + bytes)
+  }
+}
+
+function joinBlocks(to: number, pointers: number, count: number, bytes: number): void {
+  const { u8, i32 } = memory.views
+  for (let i = 0; i < count; i++) {
+    const start = i32[pointers / 4 + i] >>> 0
+    u8.copyWithin(to + i * bytes, start, start + bytes)
+  }
+}
+
 /** The device that interprets kernels over the shared memory. */
 export function createInterpreter(): Device {
-  return { name: 'interp', flat, launch, matmul }
+  const host: Device['host'] = (_name, pointers, _access, run) => run(pointers)
+  const product: Device['matmul'] = (dtype, args, epilogue) => {
+    matmul(dtype, args)
+    if (!epilogue) return
+    const bytes = dtypes.find((d) => d.name === dtype)!.itemsize
+    const operands = epilogue.operands.map((o) => ({ at: o.pointer, row: o.row * bytes, column: bytes }))
+    finish(launch, dtype, epilogue.value, { ...args, cRow: args.cRow * bytes, cColumn: bytes, operands })
+  }
+  return { name: 'interp', flat, launch, host, matmul: product, convolution, pickRows, joinBlocks }
 }

@@ -6,7 +6,15 @@ import { memory } from '../memory.ts'
 /**
  * C = A B (+ C) (+ bias). Floats are summed in double precision and rounded once when stored; integers wrap.
  */
-export function matmul(dtype: Parameters<Device['matmul']>[0], args: MatmulArgs): void {
+export function matmul(dtype: Parameters<Device['matmul']>[0], { batch, ...args }: MatmulArgs): void {
+  if (batch) {
+    const bytes = dtype === 'float32' || dtype === 'int32' ? 4 : 8
+    for (let i = 0; i < batch.count; i++) {
+      const [a, b, c] = [batch.a, batch.b, batch.c].map((step) => i * step * bytes)
+      matmul(dtype, { ...args, a: args.a + a, b: args.b + b, c: args.c + c })
+    }
+    return
+  }
   const v = memory.views
   if (dtype === 'float32') floats(v.f32, args)
   else if (dtype === 'float64') floats(v.f64, args)

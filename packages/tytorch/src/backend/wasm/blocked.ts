@@ -1,9 +1,9 @@
 // The matrix product by tiles: blocks of A and B that stay in a cache are read in place where that is as fast, or packed.
 // Blocking follows Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication (2008).
-import { memory } from '../memory.ts'
 import { type Cut, cutRows, PACKED_ROWS, panelWidth, type Source } from './gemm.ts'
 import type { Kernels } from './kernels.ts'
-import { area, type Product } from './product.ts'
+import { area, type Finishing, finishingFrom, type Product } from './product.ts'
+import { Room, type Space } from './space.ts'
 
 /** Depth of a block: a panel of B, BLOCK_K x 64 bytes, stays in the L1 cache. */
 const BLOCK_K = 256
@@ -32,6 +32,7 @@ interface Panels {
   readonly tail: number
   readonly width: number
   readonly tailAt: number
+  readonly tailStep: number
 }
 
 /** What a block of C starts from; steps in bytes. */
@@ -41,7 +42,7 @@ interface Start {
   readonly column: number
 }
 
-/** The routine for products with many rows, columns and k; it keeps what it packs into from one product to the next. */
+/** The routine for products with many rows, columns and k. */
 export class Blocked {
   private readonly kernels: Kernels
   private readonly size: number
@@ -49,23 +50,27 @@ export class Blocked {
   private readonly rows: number
   /** `cutRows` of the heights of blocks, which are few. */
   private readonly cuts: (readonly Cut[])[] = []
-  private readonly packedA = new Workspace()
-  private readonly packedB = new Workspace()
+  private readonly packedA: Room
+  private readonly packedB: Room
 
-  constructor(kernels: Kernels) {
+  /** Packs into rooms of `space`. */
+  constructor(kernels: Kernels, space: Space) {
     this.kernels = kernels
+    this.packedA = new Room(space)
+    this.packedB = new Room(space)
     this.size = kernels.element.bytes
     this.width = panelWidth(kernels.element)
     this.rows = kernels.element.rows
   }
 
-  /** A, B and C are contiguous along a dimension each, C along n; k may be 0. */
-  run(p: Product): void {
-    const packA = this.packsA(p)
-    const packB = packA || this.packsB(p)
-    const blockM = evenly(p.m, BLOCK_M_BYTES / this.size, this.rows)
-    const blockN = packB ? BLOCK_N_BYTES / this.size : p.n
-    const blockK = evenly(p.k, packA ? BLOCK_K : packB ? BLOCK_K_IN_PLACE : BLOCK_K_UNPACKED, 4)
+  /**
+   * A, B and C are contiguous along a dimension each, C along n; k may be 0. Answers how many columns of C have had the
+   * epilogue; the others hold plain sums.
+   */
+  run(p: Product): number {
+    const { packA, packB, blockM, blockN, blockK } = this.blocking(p)
+    this.packedA.open()
+    this.packedB.open()
     for (let j = 0; j < p.n; j += blockN) {
       const n = Math.min(blockN, p.n - j)
       let l = 0
@@ -79,10 +84,77 @@ export class Blocked {
           const init = p.init + i * p.initRow + j * p.initColumn
           const start =
             l > 0 ? { at: c, row: p.cRow, column: this.size } : { at: init, row: p.initRow, column: p.initColumn }
-          this.multiply(m, k, strips, panels, c, p.cRow, start)
+          const finishing = l + k === p.k ? finishingFrom(p.epilogue, i, j) : null
+          this.multiply(m, k, strips, panels, c, p.cRow, start, finishing)
         }
         l += k
       } while (l < p.k)
+    }
+    return p.epilogue ? p.n - (p.n % this.width) : p.n
+  }
+
+  /**
+   * Products of `count` matrices that lie so many bytes apart; false, with nothing done, unless each is a few calls of
+   * kernels on operands in place.
+   */
+  runBatch(p: Product, count: number, aStep: number, bStep: number, cStep: number): boolean {
+    const { size, width } = this
+    const { packA, packB, blockM, blockK } = this.blocking(p)
+    const tail = p.n % width
+    if (packA || packB || p.m > blockM || p.k > blockK || p.init !== area.zeros) return false
+    if (tail !== 0 && tail !== width / 2) return false
+    const alongK = p.aColumn === size
+    const source = alongK ? 'rows' : 'columns'
+    const step = alongK ? p.aRow : p.aColumn
+    const panel = width * size
+    const panels = (p.n - tail) / width
+    let row = 0
+    for (const { rows, strips } of this.cut(p.m)) {
+      const strip = rows * p.aRow
+      for (const [columns, from, many] of [
+        [width, 0, panels],
+        [tail, panels * panel, 1],
+      ]) {
+        if (columns === 0 || many === 0) continue
+        const block = this.kernels.block(source, rows, columns)
+        let a = p.a + row * p.aRow
+        let b = p.b + from
+        let c = p.c + row * p.cRow + from
+        for (let i = 0; i < count; i++) {
+          block(strips, many, p.k, a, strip, step, b, p.bRow, panel, c, p.cRow, p.init, 0, 0)
+          a += aStep
+          b += bStep
+          c += cStep
+        }
+      }
+      row += rows * strips
+    }
+    return true
+  }
+
+  /** Bytes of space that a product needs. */
+  needs(p: Product): number {
+    const { packA, blockM, blockN, blockK } = this.blocking(p)
+    const k = Math.min(p.k, blockK)
+    const a = packA ? k * PACKED_ROWS * (Math.ceil(Math.min(p.m, blockM) / this.rows) + 1) : 0
+    return (a + k * (Math.min(p.n, blockN) + this.width)) * this.size + 128
+  }
+
+  private blocking(p: Product): {
+    readonly packA: boolean
+    readonly packB: boolean
+    readonly blockM: number
+    readonly blockN: number
+    readonly blockK: number
+  } {
+    const packA = this.packsA(p)
+    const packB = packA || this.packsB(p)
+    return {
+      packA,
+      packB,
+      blockM: evenly(p.m, BLOCK_M_BYTES / this.size, this.rows),
+      blockN: packB ? BLOCK_N_BYTES / this.size : p.n,
+      blockK: evenly(p.k, packA ? BLOCK_K : packB ? BLOCK_K_IN_PLACE : BLOCK_K_UNPACKED, 4),
     }
   }
 
@@ -104,9 +176,11 @@ export class Blocked {
     const tail = n % this.width
     const whole = n - tail
     const width = tail > this.width / 2 ? this.width : this.width / 2
-    const packed = pack || tail > 0 ? this.packedB.ensure(k * (whole + width) * this.size) : 0
-    const tailAt = pack ? packed + whole * k * this.size : packed
-    if (tail > 0) this.packTail(p, b + whole * p.bColumn, tail, width, k, tailAt)
+    const inPlace = tail === width && p.bColumn === this.size
+    const copied = (pack ? whole : 0) + (tail > 0 && !inPlace ? width : 0)
+    const packed = copied > 0 ? this.packedB.ensure(k * copied * this.size) : 0
+    const tailAt = inPlace ? b + whole * this.size : pack ? packed + whole * k * this.size : packed
+    if (tail > 0 && !inPlace) this.packTail(p, b + whole * p.bColumn, tail, width, k, tailAt)
     if (pack && whole > 0) this.packPanels(p, b, whole, k, packed)
     return {
       count: whole / this.width,
@@ -116,6 +190,7 @@ export class Blocked {
       tail,
       width,
       tailAt,
+      tailStep: inPlace ? p.bRow : width * this.size,
     }
   }
 
@@ -159,15 +234,28 @@ export class Blocked {
     pack(n / width, k, source, step, target)
   }
 
-  private multiply(m: number, k: number, a: Strips, b: Panels, c: number, cRow: number, start: Start): void {
+  private multiply(
+    m: number,
+    k: number,
+    a: Strips,
+    b: Panels,
+    c: number,
+    cRow: number,
+    start: Start,
+    epilogue: Finishing | null,
+  ): void {
     const { size, width } = this
-    if (b.count > 0) this.walk(m, k, a, b.count, width, b.at, b.step, b.panel, c, cRow, start)
+    if (b.count > 0) this.walk(m, k, a, b.count, width, b.at, b.step, b.panel, c, cRow, start, epilogue)
     if (b.tail === 0) return
+    const whole = b.count * width
+    const from = start.at + whole * start.column
+    if (b.tail === b.width) {
+      this.walk(m, k, a, 1, b.width, b.tailAt, b.tailStep, 0, c + whole * size, cRow, { ...start, at: from }, null)
+      return
+    }
     // The tail is computed in a tile of its own, for C must not be overrun.
     const { packing } = this.kernels
-    const whole = b.count * width
     const step = b.width * size
-    const from = start.at + whole * start.column
     let tailStart: Start = { at: area.zeros, row: 0, column: 0 }
     if (start.row > 0) {
       tailStart = { at: area.tail, row: step, column: size }
@@ -176,7 +264,7 @@ export class Blocked {
       tailStart = { at: area.tailStart, row: 0, column: size }
       packing.copy(1, b.tail, b.tail, from, 0, area.tailStart, step)
     }
-    this.walk(m, k, a, 1, b.width, b.tailAt, step, 0, area.tail, step, tailStart)
+    this.walk(m, k, a, 1, b.width, b.tailAt, step, 0, area.tail, step, tailStart, null)
     packing.copy(m, b.tail, b.tail, area.tail, step, c + whole * size, cRow)
   }
 
@@ -192,15 +280,21 @@ export class Blocked {
     c: number,
     cRow: number,
     start: Start,
+    epilogue: Finishing | null,
   ): void {
+    const kernels = epilogue ? this.kernels.storing(epilogue.value, epilogue.operands.length) : this.kernels
+    let i = 0
     const { source, step } = a
     let at = a.at
     let ci = c
     let init = start.at
     for (const { rows, strips } of this.cut(m)) {
       const strip = source === 'packed' ? k * PACKED_ROWS * this.size : rows * (source === 'rows' ? step : this.size)
-      const block = this.kernels.block(source, rows, width)
-      block(strips, count, k, at, strip, step, b, bStep, bPanel, ci, cRow, init, start.row, width * start.column)
+      const block = kernels.block(source, rows, width)
+      const operands = epilogue?.operands.flatMap((o) => [o.at + i * o.row, o.row]) ?? []
+      const initPanel = width * start.column
+      block(strips, count, k, at, strip, step, b, bStep, bPanel, ci, cRow, init, start.row, initPanel, ...operands)
+      i += rows * strips
       at += strip * strips
       ci += cRow * rows * strips
       init += start.row * rows * strips
@@ -209,21 +303,6 @@ export class Blocked {
 
   private cut(m: number): readonly Cut[] {
     return (this.cuts[m] ??= cutRows(m, this.rows))
-  }
-}
-
-/** A block that grows to the largest size asked for and is kept: a training loop packs into warm memory. */
-class Workspace {
-  private pointer = 0
-  private bytes = 0
-
-  ensure(bytes: number): number {
-    if (bytes > this.bytes) {
-      if (this.bytes > 0) memory.release(this.pointer, this.bytes)
-      this.pointer = memory.alloc(bytes)
-      this.bytes = bytes
-    }
-    return this.pointer
   }
 }
 

@@ -1,17 +1,21 @@
 // The WebAssembly device: compiles kernels when they are first run, one variant per way their operands lie in memory,
 // and prepares launches so that a call allocates nothing.
 import { RuntimeError } from '../../base/errors.ts'
-import { hostFunction } from '../../ir/evaluate.ts'
 import type { Kernel } from '../../ir/kernel.ts'
 import type { Device, Extent, FlatKernel, Scalar } from '../device.ts'
 import { memory, reserved } from '../memory.ts'
+import { type Code, compile } from './code.ts'
+import { type Convolution, createConvolution } from './convolution.ts'
 import { scalarOffset } from './descriptor.ts'
 import { detect, type Host } from './features.ts'
+import { foldInParts, inParts, type Parts } from './folds.ts'
 import { Layout } from './layout.ts'
-import { callsOf, emitFlat, isDivision, type Kinds, nodesOf } from './loops.ts'
+import { emitFlat, isDivision, type Kinds, nodesOf } from './loops.ts'
 import { createMatmul, type Matmul } from './matmul.ts'
+import { createMoves, type Moves } from './moves.ts'
 import { emitRows } from './rows.ts'
 import type { Access } from './storage.ts'
+import { type Cuttable, cuttable, launchCut, PIECE_NS, threadedFlat } from './threads.ts'
 import { emitTiles } from './tiles.ts'
 
 type Strides = readonly (readonly [number, number, number])[]
@@ -20,8 +24,11 @@ type Strides = readonly (readonly [number, number, number])[]
 interface Compiled {
   readonly divides: boolean
   readonly layout: Layout
+  readonly cut: Cuttable
+  /** Undefined until it is asked for. */
+  parts: Parts | null | undefined
   readonly flats: Map<string, FlatKernel>
-  readonly runs: Map<number, Run>
+  readonly runs: Map<number, Code<Run>>
 }
 
 type Run = (descriptor: number) => void
@@ -29,6 +36,8 @@ type Run = (descriptor: number) => void
 /** A device that runs kernels as WebAssembly SIMD on the CPU tensors' memory. */
 export function createWasmDevice(host: Host = detect()): Device {
   let matmul: Matmul | null = null
+  let moves: Moves | null = null
+  let convolution: Convolution | null = null
   const byKernel = new WeakMap<Kernel, Compiled>()
   const bySignature = new Map<string, Compiled>()
 
@@ -44,11 +53,11 @@ export function createWasmDevice(host: Host = detect()): Device {
   }
 
   const flat = (kernel: Kernel, access: string): FlatKernel => {
-    const { flats, divides } = compiled(kernel)
+    const { flats, divides, cut } = compiled(kernel)
     let run = flats.get(access)
     if (!run) {
       const kinds = [...access] as Access['kind'][]
-      const raw = instantiate<FlatKernel>(kernel, emitFlat(kernel, kinds, host, memory))
+      const raw = threadedFlat(compile<FlatKernel>(emitFlat(kernel, kinds, host, memory)), cut, access)
       run = divides ? (n, ...operands) => guarded(() => raw(n, ...operands)) : raw
       flats.set(access, run)
     }
@@ -63,7 +72,12 @@ export function createWasmDevice(host: Host = detect()): Device {
     scalars: readonly Scalar[],
   ): void => {
     const found = compiled(kernel)
-    const { layout } = found
+    const { layout, cut } = found
+    if (extent[0] * extent[1] * extent[2] * cut.cost >= 2 * PIECE_NS && !layout.free) {
+      if (found.parts === undefined) found.parts = inParts(kernel)
+      const { parts } = found
+      if (parts && foldInParts(parts, cut.cost, extent, pointers, strides, scalars, planned, launch)) return
+    }
     if (!layout.plan(extent, strides)) return
     const first = variant(kernel, found)
     if (layout.axis !== 'tiles') {
@@ -73,7 +87,7 @@ export function createWasmDevice(host: Host = detect()): Device {
     }
     const [elements, rows] = layout.extent
     const [inner, whole] = [elements & ~3, rows & ~3]
-    const part = (run: Run, n: number, m: number, element: number, row: number): void => {
+    const part = (run: Code<Run>, n: number, m: number, element: number, row: number): void => {
       layout.extent[0] = n
       layout.extent[1] = m
       describe(kernel, layout, pointers, element, row, scalars)
@@ -87,8 +101,22 @@ export function createWasmDevice(host: Host = detect()): Device {
     if (whole < rows) part(rest, inner, rows - whole, 0, whole)
   }
 
+  /** The code of a launch that needs no tiles, with its descriptor written. */
+  const planned = (
+    kernel: Kernel,
+    extent: Extent,
+    pointers: readonly number[],
+    strides: Strides,
+    scalars: readonly Scalar[],
+  ): Code<Run> => {
+    const found = compiled(kernel)
+    found.layout.plan(extent, strides)
+    describe(kernel, found.layout, pointers, 0, 0, scalars)
+    return variant(kernel, found)
+  }
+
   /** The compiled variant that a kernel's layout asks for. */
-  const variant = (kernel: Kernel, { layout, runs }: Compiled): Run => {
+  const variant = (kernel: Kernel, { layout, runs }: Compiled): Code<Run> => {
     let run = runs.get(layout.code)
     if (!run) {
       const kinds = layout.kinds()
@@ -96,7 +124,7 @@ export function createWasmDevice(host: Host = detect()): Device {
         layout.axis === 'tiles'
           ? emitTiles(kernel, kinds, host, memory)
           : emitRows(kernel, layout.axis, kinds as Kinds, host, memory)
-      run = instantiate<Run>(kernel, bytes)
+      run = compile<Run>(bytes)
       runs.set(layout.code, run)
     }
     return run
@@ -106,9 +134,22 @@ export function createWasmDevice(host: Host = detect()): Device {
     name: 'wasm',
     flat,
     launch,
-    matmul(dtype, args) {
-      matmul ??= createMatmul(host)
-      matmul(dtype, args)
+    host: (_name, pointers, _access, run) => run(pointers),
+    matmul(dtype, args, epilogue) {
+      matmul ??= createMatmul(host, launch)
+      matmul(dtype, args, epilogue)
+    },
+    convolution(dtype, part, args) {
+      convolution ??= createConvolution(host)
+      convolution(dtype, part, args)
+    },
+    pickRows(args) {
+      moves ??= createMoves()
+      moves.pickRows(args)
+    },
+    joinBlocks(to, pointers, count, bytes) {
+      moves ??= createMoves()
+      moves.joinBlocks(to, pointers, count, bytes)
     },
   }
 }
@@ -118,7 +159,8 @@ function prepare(kernel: Kernel): Compiled {
     throw new Error(`kernel '${kernel.name}' has too many arguments: ${kernel.args.length}`)
   }
   const divides = nodesOf(kernel).some(isDivision)
-  return { divides, layout: new Layout(kernel), flats: new Map(), runs: new Map() }
+  const layout = new Layout(kernel)
+  return { divides, layout, cut: cuttable(kernel, layout.free), parts: undefined, flats: new Map(), runs: new Map() }
 }
 
 /** Writes the launch descriptor, for operands from `element` and `row` on. */
@@ -163,16 +205,13 @@ function signatureOf(kernel: Kernel): string {
   return [args.join(), kernel.scalars.join(), ...passes, stores(kernel.rowStores)].join('|')
 }
 
-function instantiate<F>(kernel: Kernel, bytes: Uint8Array<ArrayBuffer>): F {
-  const host: Record<string, (...x: number[]) => number> = {}
-  for (const name of callsOf(kernel)) host[name] = hostFunction(name)
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory: memory.wasm }, host })
-  return instance.exports.run as F
+function start({ divides, cut, layout }: Compiled, code: Code<Run>): void {
+  if (divides) guarded(() => go(cut, layout, code))
+  else go(cut, layout, code)
 }
 
-function start({ divides }: Compiled, run: Run): void {
-  if (divides) guarded(() => run(reserved.descriptor))
-  else run(reserved.descriptor)
+function go(cut: Cuttable, layout: Layout, code: Code<Run>): void {
+  if (!launchCut(code, cut, layout)) code.run(reserved.descriptor)
 }
 
 /** Integer division by zero traps; PyTorch's error is a RuntimeError. */
@@ -180,7 +219,7 @@ function guarded(run: () => void): void {
   try {
     run()
   } catch (error) {
-    if (error instanceof WebAssembly.RuntimeError && /(divide|remainder) by zero/.test(error.message)) {
+    if (error instanceof Error && error.name === 'RuntimeError' && /(divide|remainder) by zero/.test(error.message)) {
       throw new RuntimeError('ZeroDivisionError')
     }
     throw error

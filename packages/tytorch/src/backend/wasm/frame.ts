@@ -110,6 +110,16 @@ export class Frame {
     this.live = outer
   }
 
+  /** Writes code inside a loop of another making; its vector locals are reset as those of `loop` are. */
+  scope(body: () => void): void {
+    const outer = this.live
+    this.live = []
+    body()
+    for (const local of this.live) this.f.get(this.zero).set(local)
+    for (const local of this.live) this.free.push(local)
+    this.live = outer
+  }
+
   /** Inserts the prologue at byte `at` of the function, which must be outside any loop. */
   finish(at: number): void {
     this.f.bytes.splice(at, 0, ...this.prologue)

@@ -11,9 +11,9 @@ import {
   multiplyAdd,
   pointers,
   setSum,
-  store,
   vectors,
 } from './element.ts'
+import { type Finish, Finisher, finishOperands, finishParameters } from './finish.ts'
 
 /** Columns in a panel of full width. */
 export function panelWidth(element: Element): number {
@@ -70,11 +70,21 @@ export type Block = (
   init: number,
   initStep: number,
   initPanel: number,
+  /** Of each operand of the epilogue: its pointer and the bytes between its rows. */
+  ...operands: number[]
 ) => void
 
-/** One tile: (k, a, aStep, b, bStep, c, cStep, init, initStep). */
-function emitKernel(module: Module, element: Element, source: Source, rows: number, width: number): Func {
-  const f = module.func(null, Array(9).fill(I32))
+/** One tile: (k, a, aStep, b, bStep, c, cStep, init, initStep, and pointer and step of each operand of the epilogue). */
+function emitKernel(
+  module: Module,
+  element: Element,
+  source: Source,
+  rows: number,
+  width: number,
+  finish: Finish | null,
+): Func {
+  const f = module.func(null, [...Array(9).fill(I32), ...finishParameters(finish, 1)])
+  const operands = finishOperands(finish, 9, 1)
   const [k, a, aStep, b, bStep, c, cStep, init, initStep] = Array(9).keys()
   const tile = grid(f, rows, width)
   const bs = vectors(f, width)
@@ -109,24 +119,45 @@ function emitKernel(module: Module, element: Element, source: Source, rows: numb
       advance(steps)
     })
   }
+  // Not sooner: its constants would take registers from the tile.
+  const finisher = new Finisher(f, element, finish)
   for (const [row, sums] of tile.entries()) {
-    if (row > 0) setSum(f, c, c, cStep)
-    store(f, c, sums)
+    if (row > 0) {
+      setSum(f, c, c, cStep)
+      for (const [pointer, step] of operands) setSum(f, pointer, pointer, step)
+    }
+    finisher.store(
+      c,
+      sums,
+      operands.map(([pointer]) => pointer),
+    )
   }
+  finisher.done()
   return f
 }
 
 /** Adds a `Block`, exported as `run`, for strips of `rows` and panels of `width` x 16 bytes. */
-export function emitBlock(module: Module, element: Element, source: Source, rows: number, width: number): void {
-  const kernel = emitKernel(module, element, source, rows, width)
-  const f = module.func('run', Array(14).fill(I32))
+export function emitBlock(
+  module: Module,
+  element: Element,
+  source: Source,
+  rows: number,
+  width: number,
+  finish: Finish | null,
+): void {
+  const kernel = emitKernel(module, element, source, rows, width, finish)
+  const f = module.func('run', [...Array(14).fill(I32), ...finishParameters(finish, 1)])
+  const operands = finishOperands(finish, 14, 1)
   const [strips, panels, k, a, aStrip, aStep, b, bStep, bPanel, c, cStep, init, initStep, initPanel] = Array(14).keys()
-  const [left, atA, atC, atInit] = integers(f, 4)
+  const [left, atA, atC, atInit, ...atOperands] = integers(f, 4 + operands.length)
   countdown(f, panels, 1, () => {
     f.get(strips).set(left).get(a).set(atA).get(c).set(atC).get(init).set(atInit)
+    for (const [i, [pointer]] of operands.entries()) f.get(pointer).set(atOperands[i])
     countdown(f, left, 1, () => {
       for (const argument of [k, atA, aStep, b, bStep, atC, cStep, atInit, initStep]) f.get(argument)
+      for (const [i, [, step]] of operands.entries()) f.get(atOperands[i]).get(step)
       f.call(kernel)
+      for (const [i, [, step]] of operands.entries()) addProduct(f, atOperands[i], step, rows)
       setSum(f, atA, atA, aStrip)
       addProduct(f, atC, cStep, rows)
       addProduct(f, atInit, initStep, rows)
@@ -134,5 +165,6 @@ export function emitBlock(module: Module, element: Element, source: Source, rows
     setSum(f, b, b, bPanel)
     setSum(f, init, init, initPanel)
     f.inc(c, width * 16)
+    for (const [pointer] of operands) f.inc(pointer, width * 16)
   })
 }

@@ -1,7 +1,10 @@
 // The compiled kernels of the matrix product for one element type, each emitted when it is first asked for.
+import type { Expr } from '../../ir/expr.ts'
 import { memory } from '../memory.ts'
 import { Module } from './assembler.ts'
 import type { Element } from './element.ts'
+import type { Host } from './features.ts'
+import type { Finish } from './finish.ts'
 import { type Block, emitBlock, type Source } from './gemm.ts'
 import { emitPacking, type Packing } from './pack.ts'
 import { type Dot, emitDot, emitStream, type Stream, type StreamStart } from './skinny.ts'
@@ -13,26 +16,46 @@ export class Kernels {
   private readonly streams: Record<StreamStart, Stream[][]> = { init: [], c: [] }
   private readonly dots: Dot[][] = []
   private copies: Packing | null = null
+  private readonly host: Host
+  private readonly finish: Finish | null
+  /** Kernels with an epilogue, by its expression and operands. */
+  private readonly finishing = new Map<Expr, Kernels[]>()
 
-  constructor(element: Element) {
+  constructor(element: Element, host: Host, finish: Finish | null = null) {
     this.element = element
+    this.host = host
+    this.finish = finish
+  }
+
+  /** The kernels that store `value` instead of a product; see `finishes`. */
+  storing(value: Expr, operands: number): Kernels {
+    let list = this.finishing.get(value)
+    if (!list) {
+      list = []
+      this.finishing.set(value, list)
+    }
+    return (list[operands] ??= new Kernels(this.element, this.host, { value, operands, host: this.host }))
   }
 
   /** Tiles of so many rows and columns. */
   block(source: Source, rows: number, columns: number): Block {
     const vectors = columns / this.element.lanes
     const table = (this.blocks[source][rows] ??= [])
-    return (table[vectors] ??= compile<Block>((module) => emitBlock(module, this.element, source, rows, vectors)))
+    return (table[vectors] ??= compile<Block>((module) =>
+      emitBlock(module, this.element, source, rows, vectors, this.finish),
+    ))
   }
 
   stream(rows: number, depth: number, start: StreamStart): Stream {
     const table = (this.streams[start][rows] ??= [])
-    return (table[depth] ??= compile<Stream>((module) => emitStream(module, this.element, rows, depth, start)))
+    return (table[depth] ??= compile<Stream>((module) =>
+      emitStream(module, this.element, rows, depth, start, this.finish),
+    ))
   }
 
   dot(rows: number, smallRows: number): Dot {
     const table = (this.dots[rows] ??= [])
-    return (table[smallRows] ??= compile<Dot>((module) => emitDot(module, this.element, rows, smallRows)))
+    return (table[smallRows] ??= compile<Dot>((module) => emitDot(module, this.element, rows, smallRows, this.finish)))
   }
 
   get packing(): Packing {

@@ -28,7 +28,7 @@ export class Layout {
   /** Stored to; a write with stride 0 must keep to one element after the other. */
   private readonly written: readonly boolean[]
   /** Elements may be visited in any order and shape. */
-  private readonly free: boolean
+  readonly free: boolean
   private readonly folds: boolean
 
   constructor(kernel: Kernel) {

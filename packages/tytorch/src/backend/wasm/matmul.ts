@@ -1,62 +1,193 @@
-// The matrix product of the CPU devices: looks at shapes and strides, and picks the routine.
-import type { MatmulArgs } from '../device.ts'
+// The matrix product of the CPU devices: its arguments brought to one form, batches, and large products shared out to
+// threads by panels of C.
+import type { Device, MatmulArgs, MatmulEpilogue } from '../device.ts'
+import { finish } from '../epilogue.ts'
 import { memory } from '../memory.ts'
-import { Blocked } from './blocked.ts'
+import { getNumThreads, parallel, piecesFor, routine } from '../pool.ts'
 import { elementOf, type MatmulDType } from './element.ts'
 import type { Host } from './features.ts'
 import { Kernels } from './kernels.ts'
-import { area, exchanged, type Product, usableSteps } from './product.ts'
-import { dotRows, SKINNY_ROWS, type StreamStart, streamDepth, streamRows } from './skinny.ts'
+import { type Later, Multiplier } from './multiplier.ts'
+import { area, type Finishing, type Product, usableSteps } from './product.ts'
+import { Arena, Heap } from './space.ts'
 
-/** A function computing C = A B (+ C) (+ bias) as `MatmulArgs` says; integers wrap around. */
-export type Matmul = (dtype: MatmulDType, args: MatmulArgs) => void
+const withoutEpilogue = (): never => {
+  throw new Error('nothing is given here that could run an epilogue')
+}
 
-/** The matrix product with the kernels that suit a host. */
-export function createMatmul(host: Host): Matmul {
-  const multipliers: Partial<Record<MatmulDType, Multiplier>> = {}
-  return (dtype, args) => {
-    multipliers[dtype] ??= new Multiplier(new Kernels(elementOf(dtype, host)))
-    multipliers[dtype].run(args)
+/** A function computing C = A B (+ C) (+ bias) as `MatmulArgs` says, and the epilogue; integers wrap around. */
+export type Matmul = (dtype: MatmulDType, args: MatmulArgs, epilogue?: MatmulEpilogue) => void
+
+/** The matrix product with the kernels that suit a host; `launch` runs what of an epilogue they can't. */
+export function createMatmul(host: Host, launch: Device['launch'] = withoutEpilogue): Matmul {
+  const products: Partial<Record<MatmulDType, Products>> = {}
+  return (dtype, args, epilogue) => {
+    products[dtype] ??= new Products(dtype, host, (value, block) => finish(launch, dtype, value, block))
+    products[dtype].run(args, epilogue)
   }
 }
 
-/** Bytes of a row that `stream` takes at once, so that the rows of C it adds to stay in the L1 cache. */
-const STREAM_BYTES = 4096
-/** Bytes of the large operand that `dot` takes at once, so that they stay in the L2 cache for the next small rows. */
-const DOT_BYTES = 1 << 18
-/** Up to so many rows, and from so many k, `dot` beats tiles, which have to transpose B first. */
-const DOT_MOST = 8
-const DOT_DEEP = 256
-/** Large rows that it takes at least. */
-const DOT_ROWS_LEAST = 12
+/** Multiplications that a piece should have at least, and the k: with less, C takes more time to write than to compute. */
+const PIECE_PRODUCTS = 104 ** 3 / 2
+const PIECE_DEPTH = 32
 
-/** The product of one element type. */
-class Multiplier {
-  private readonly kernels: Kernels
+const names: readonly MatmulDType[] = ['float32', 'float64', 'int32', 'int64']
+
+/** What pieces on this thread compute with, by dtype and host. */
+interface Bench {
+  readonly kernels: Kernels
+  readonly arena: Arena
+  readonly multiplier: Multiplier
+}
+const benches: Bench[] = []
+
+function benchOf(index: number): Bench {
+  let found = benches[index]
+  if (!found) {
+    const host = { relaxed: (index & 1) !== 0, revectorize: (index & 2) !== 0 }
+    const kernels = new Kernels(elementOf(names[index >> 2], host), host)
+    const arena = new Arena()
+    found = { kernels, arena, multiplier: new Multiplier(kernels, arena, withoutEpilogue) }
+    benches[index] = found
+  }
+  return found
+}
+
+/** Which dimension of the task is cut: rows of C, columns of C, or the batch. */
+const [ROWS, COLUMNS, BATCH] = [0, 1, 2]
+
+const productPiece = routine('matrix product', (args, piece, scratch) => {
+  // Indices, not destructuring: an iterator over a typed array takes as long as a small piece.
+  const axis = args[2]
+  const chunk = args[3]
+  const aStep = args[5]
+  const bStep = args[6]
+  const cStep = args[7]
+  const cAt = args[17]
+  const start = args[20]
+  const { arena, multiplier } = benchOf(args[0])
+  arena.open(scratch, args[1])
+  const first = piece * chunk
+  const i = axis === ROWS ? first : 0
+  const j = axis === COLUMNS ? first : 0
+  const l = axis === BATCH ? first : 0
+  const product: Product = {
+    m: axis === ROWS ? Math.min(chunk, args[8] - first) : args[8],
+    n: axis === COLUMNS ? Math.min(chunk, args[9] - first) : args[9],
+    k: args[10],
+    a: args[11] + i * args[12] + l * aStep,
+    aRow: args[12],
+    aColumn: args[13],
+    b: args[14] + j * args[16] + l * bStep,
+    bRow: args[15],
+    bColumn: args[16],
+    c: cAt + i * args[18] + j * args[19] + l * cStep,
+    cRow: args[18],
+    cColumn: args[19],
+    // Every thread has its own zeros, by whose address routines know them.
+    init: start === 0 ? area.zeros : start + i * args[21] + j * args[22] + (start === cAt ? l * cStep : 0),
+    initRow: args[21],
+    initColumn: args[22],
+    epilogue: null,
+  }
+  if (axis === BATCH) multiplier.runBatch(product, Math.min(chunk, args[4] - first), aStep, bStep, cStep)
+  else multiplier.run(product)
+})
+
+/** The products of one element type. */
+class Products {
+  private readonly index: number
   private readonly size: number
-  /** Elements in 64 bytes. */
-  private readonly wide: number
-  private readonly blocked: Blocked
-  /** Copies made for the product at hand: [pointer, bytes]. */
-  private readonly temporaries: [number, number][] = []
+  private readonly kernels: Kernels
+  private readonly multiplier: Multiplier
+  private readonly later: Later
 
-  constructor(kernels: Kernels) {
-    this.kernels = kernels
-    this.size = kernels.element.bytes
-    this.wide = 64 / this.size
-    this.blocked = new Blocked(kernels)
+  constructor(dtype: MatmulDType, host: Host, later: Later) {
+    this.later = later
+    this.index = names.indexOf(dtype) * 4 + (host.revectorize ? 2 : 0) + (host.relaxed ? 1 : 0)
+    this.kernels = benchOf(this.index).kernels
+    this.size = this.kernels.element.bytes
+    this.multiplier = new Multiplier(this.kernels, new Heap(), later)
   }
 
-  run(args: MatmulArgs): void {
-    if (args.m === 0 || args.n === 0) return
+  run(args: MatmulArgs, epilogue?: MatmulEpilogue): void {
+    const { batch } = args
+    if (args.m === 0 || args.n === 0 || batch?.count === 0) return
     if (args.bias !== 0 && args.accumulate) {
       // C += ones[m, 1] bias[1, n] first.
       const ones = { a: this.one(), aRow: 0, aCol: 0 }
-      this.multiply(this.product({ ...args, ...ones, k: 1, b: args.bias, bRow: args.n, bCol: 1, bias: 0 }))
-      this.multiply(this.product({ ...args, bias: 0 }))
-    } else this.multiply(this.product(args))
-    for (const [pointer, bytes] of this.temporaries) memory.release(pointer, bytes)
-    this.temporaries.length = 0
+      const added = batch && { ...batch, a: 0, b: 0 }
+      this.multiply({
+        ...args,
+        ...ones,
+        k: 1,
+        b: args.bias,
+        bRow: args.n,
+        bCol: 1,
+        bias: 0,
+        ...(added && { batch: added }),
+      })
+      this.multiply({ ...args, bias: 0 }, epilogue)
+    } else this.multiply(args, epilogue)
+  }
+
+  private multiply(args: MatmulArgs, given?: MatmulEpilogue): void {
+    const p = this.product(args)
+    const { batch } = args
+    const products = p.m * p.n * p.k * (batch ? batch.count : 1)
+    if (products >= 2 * PIECE_PRODUCTS && p.k >= (batch ? 1 : PIECE_DEPTH) && getNumThreads() > 1) {
+      if (this.share(p, products, args)) {
+        const epilogue = this.finishing(given)
+        if (epilogue) this.later(epilogue.value, { ...p, operands: epilogue.operands })
+        return
+      }
+    }
+    if (batch) this.multiplier.runBatch(p, batch.count, batch.a * this.size, batch.b * this.size, batch.c * this.size)
+    else this.multiplier.run(given ? { ...p, epilogue: this.finishing(given) } : p)
+  }
+
+  private finishing(given?: MatmulEpilogue): Finishing | null {
+    if (!given) return null
+    const { size } = this
+    return {
+      value: given.value,
+      operands: given.operands.map((o) => ({ at: o.pointer, row: o.row * size, column: size })),
+    }
+  }
+
+  /** Computes a product on several threads; false if it can't be cut. */
+  private share(p: Product, products: number, { batch }: MatmulArgs): boolean {
+    const pieces = piecesFor(products, PIECE_PRODUCTS)
+    const { rows, lanes, vectors } = this.kernels.element
+    const axis = batch && batch.count >= pieces ? BATCH : axisOf(p.m / rows, p.n / (lanes * vectors), pieces)
+    // A batch of few products that are large each is cut product by product.
+    if (batch && axis !== BATCH) {
+      for (let i = 0; i < batch.count; i++) {
+        const [a, b, c] = [p.a + i * batch.a * this.size, p.b + i * batch.b * this.size, p.c + i * batch.c * this.size]
+        const one = { ...p, a, b, c, init: p.init === p.c ? c : p.init }
+        const least = 2 * PIECE_PRODUCTS * batch.count
+        if (products < least || !this.cut(one, axis, pieces, null)) this.multiplier.run(one)
+      }
+      return true
+    }
+    return this.cut(p, axis, pieces, batch ?? null)
+  }
+
+  private cut(p: Product, axis: number, pieces: number, batch: MatmulArgs['batch'] | null): boolean {
+    const { rows, lanes, vectors } = this.kernels.element
+    const total = axis === ROWS ? p.m : axis === COLUMNS ? p.n : batch!.count
+    const unit = axis === ROWS ? rows : axis === COLUMNS ? lanes * vectors : 1
+    const chunk = Math.ceil(total / pieces / unit) * unit
+    const count = Math.ceil(total / chunk)
+    if (count === 1) return false
+    const largest = { ...p, m: axis === ROWS ? chunk : p.m, n: axis === COLUMNS ? chunk : p.n }
+    const bytes = this.multiplier.needs(largest)
+    const steps = batch ? [batch.count, batch.a * this.size, batch.b * this.size, batch.c * this.size] : [1, 0, 0, 0]
+    const { m, n, k, a, aRow, aColumn, b, bRow, bColumn, c, cRow, cColumn, init, initRow, initColumn } = p
+    const start = init === area.zeros ? 0 : init
+    const matrices = [m, n, k, a, aRow, aColumn, b, bRow, bColumn, c, cRow, cColumn, start, initRow, initColumn]
+    parallel(productPiece, [this.index, bytes, axis, chunk, ...steps, ...matrices], count, bytes)
+    return true
   }
 
   private product(args: MatmulArgs): Product {
@@ -68,123 +199,8 @@ class Multiplier {
     const init = args.accumulate ? c : bias !== 0 ? bias : area.zeros
     const initRow = args.accumulate ? cRow : 0
     const initColumn = init === area.zeros ? 0 : size
-    return { m, n, k, a, aRow, aColumn, b, bRow, bColumn, c, cRow, cColumn: size, init, initRow, initColumn }
-  }
-
-  private multiply(p: Product): void {
-    const q = p.m <= p.n ? p : exchanged(p)
-    if (p.k > 0 && q.m <= SKINNY_ROWS) this.fewRows(q)
-    else if (q.m <= DOT_MOST && q.k >= DOT_DEEP && this.suitsDot(q)) this.dot(q)
-    else if (p.k > 0 && p.k <= SKINNY_ROWS) this.stream(p)
-    else this.blocked.run(this.withUnitSteps(p))
-  }
-
-  /** B is contiguous along k alone, and k long enough. */
-  private suitsDot(p: Product): boolean {
-    return p.bRow === this.size && p.bColumn !== this.size && p.k >= this.wide
-  }
-
-  /** m <= SKINNY_ROWS, and C may have any steps. */
-  private fewRows(p: Product): void {
-    if (p.n < this.wide || this.suitsDot(p)) this.dot(p)
-    else if (p.cColumn === this.size && (p.initColumn === this.size || p.init === area.zeros)) this.stream(p)
-    else {
-      const cRow = p.n * this.size
-      const c = this.temporary(p.m * cRow)
-      this.stream({ ...p, c, cRow, cColumn: this.size, init: area.zeros, initRow: 0, initColumn: 0 })
-      this.kernels.packing.scatter(p.n, p.m, c, cRow, p.c, p.cColumn, p.init, p.initColumn, p.initRow)
-    }
-  }
-
-  /** C is contiguous along n, and init a row, a zero or C. */
-  private stream(p: Product): void {
-    const { m, n, k, cRow, initRow, initColumn } = p
-    const [b, bRow] = this.rowsOf(k, n, p.b, p.bRow, p.bColumn)
-    const most = STREAM_BYTES / this.size
-    const group = streamRows(m, k)
-    const rest = m % group
-    for (let j = 0; j < n; j += most) {
-      const part = { ...p, m: m - rest, n: Math.min(most, n - j), b: b + j * this.size, bRow }
-      const [c, init] = [p.c + j * this.size, p.init + j * initColumn]
-      this.streamRows({ ...part, c, init }, group)
-      if (rest === 0) continue
-      const i = m - rest
-      this.streamRows({ ...part, m: rest, a: p.a + i * p.aRow, c: c + i * cRow, init: init + i * initRow }, rest)
-    }
-  }
-
-  /** m is a multiple of `rows`. */
-  private streamRows(p: Product, rows: number): void {
-    const { m, n, k, aRow, aColumn, bRow, c, cRow, init, initColumn } = p
-    let start: StreamStart = init === c ? 'c' : 'init'
-    for (let l = 0; l < k; ) {
-      const depth = streamDepth(rows, k - l)
-      const times = start === 'init' ? 1 : Math.floor((k - l) / depth)
-      const stream = this.kernels.stream(rows, depth, start)
-      stream(m, n, times * depth, p.a + l * aColumn, aRow, aColumn, p.b + l * bRow, bRow, c, cRow, init, initColumn)
-      l += times * depth
-      start = 'c'
-    }
-  }
-
-  private dot(p: Product): void {
-    const { m, n, k, cRow, cColumn, initRow, initColumn } = p
-    const [a, aRow] = this.rowsOf(m, k, p.a, p.aRow, p.aColumn)
-    const [b, bColumn] = this.rowsOf(n, k, p.b, p.bColumn, p.bRow)
-    const most = Math.max(DOT_ROWS_LEAST, Math.floor(DOT_BYTES / (k * this.size)))
-    for (let j = 0; j < n; j += most) {
-      const columns = Math.min(most, n - j)
-      for (let i = 0, smallRows = 0; i < m; i += smallRows) {
-        smallRows = Math.ceil((m - i) / Math.ceil((m - i) / SKINNY_ROWS))
-        const rows = dotRows(smallRows)
-        const ai = a + i * aRow
-        for (const [from, count, atOnce] of [
-          [j, columns - (columns % rows), rows],
-          [j + columns - (columns % rows), columns % rows, 1],
-        ]) {
-          if (count === 0) continue
-          const bj = b + from * bColumn
-          const c = p.c + i * cRow + from * cColumn
-          const init = p.init + i * initRow + from * initColumn
-          const dot = this.kernels.dot(atOnce, smallRows)
-          dot(count, k, bj, bColumn, ai, aRow, c, cColumn, cRow, init, initColumn, initRow, area.sums)
-        }
-      }
-    }
-  }
-
-  /** The same product with operands that are contiguous along a dimension. */
-  private withUnitSteps(p: Product): Product {
-    const size = this.size
-    let q = p
-    if (p.aRow !== size && p.aColumn !== size) {
-      const [a, aRow] = this.rowsOf(p.m, p.k, p.a, p.aRow, p.aColumn)
-      q = { ...q, a, aRow, aColumn: size }
-    }
-    if (p.bRow !== size && p.bColumn !== size) {
-      const [b, bRow] = this.rowsOf(p.k, p.n, p.b, p.bRow, p.bColumn)
-      q = { ...q, b, bRow, bColumn: size }
-    }
-    return q
-  }
-
-  /** The address and row step of a matrix with contiguous rows: itself, or a temporary copy. */
-  private rowsOf(rows: number, columns: number, at: number, row: number, column: number): [number, number] {
-    if (column === this.size || columns === 1) return [at, row]
-    const { lanes } = this.kernels.element
-    const { packing } = this.kernels
-    const step = Math.ceil(columns / lanes) * lanes
-    const copy = this.temporary(rows * step * this.size)
-    if (row === this.size) packing.transpose(columns, step, rows, at, column, copy)
-    else packing.gather(rows, columns, at, row, column, copy, step * this.size)
-    return [copy, step * this.size]
-  }
-
-  /** A block until the end of the product at hand. */
-  private temporary(bytes: number): number {
-    const pointer = memory.alloc(bytes)
-    this.temporaries.push([pointer, bytes])
-    return pointer
+    const start = { init, initRow, initColumn }
+    return { m, n, k, a, aRow, aColumn, b, bRow, bColumn, c, cRow, cColumn: size, ...start, epilogue: null }
   }
 
   /** Where a 1 of the element type is. */
@@ -195,4 +211,10 @@ class Multiplier {
     i32[area.one / 4 + 1] = Number(BigInt.asIntN(32, one >> 32n))
     return area.one
   }
+}
+
+/** Rows or columns: what can be shared out more evenly, in tiles; columns where there is little between them, for A is often read in place. */
+function axisOf(strips: number, panels: number, pieces: number): number {
+  const evenness = (units: number): number => units / (pieces * Math.ceil(Math.ceil(units) / pieces))
+  return evenness(panels) >= evenness(strips) - 0.04 ? COLUMNS : ROWS
 }

@@ -142,7 +142,7 @@ function emitTranspose(module: Module, element: Element): void {
 }
 
 /** Transposes the vectors of `square` by way of `spare` and returns the locals that hold the result. */
-function transposed(f: Func, square: readonly number[], spare: readonly number[]): readonly number[] {
+export function transposed(f: Func, square: readonly number[], spare: readonly number[]): readonly number[] {
   if (square.length === 2) {
     f.get(square[0]).get(square[1]).shuffle64([0, 2]).set(spare[0])
     f.get(square[0]).get(square[1]).shuffle64([1, 3]).set(spare[1])

@@ -1,4 +1,5 @@
 // A matrix product as its routines pass it on: the arguments of `matmul` in bytes, with C's start told apart from C.
+import type { Expr } from '../../ir/expr.ts'
 import { reserved } from '../memory.ts'
 
 /** C[m, n] = init + A[m, k] B[k, n]; steps in bytes. init is C, a row (initRow 0) or one zero (both steps 0). */
@@ -18,6 +19,27 @@ export interface Product {
   readonly init: number
   readonly initRow: number
   readonly initColumn: number
+  /** What is stored instead of the product, if anything. */
+  readonly epilogue: Finishing | null
+}
+
+/** An epilogue and where its operands are; steps in bytes. */
+export interface Finishing {
+  readonly value: Expr
+  readonly operands: readonly FinishingOperand[]
+}
+
+export interface FinishingOperand {
+  readonly at: number
+  readonly row: number
+  readonly column: number
+}
+
+/** The epilogue of the part of a product that starts at a row and a column. */
+export function finishingFrom(epilogue: Finishing | null, row: number, column: number): Finishing | null {
+  if (!epilogue || (row === 0 && column === 0)) return epilogue
+  const { value, operands } = epilogue
+  return { value, operands: operands.map((o) => ({ ...o, at: o.at + row * o.row + column * o.column })) }
 }
 
 /** Areas below `reserved.end` that matrix products use. */
@@ -52,6 +74,10 @@ export function exchanged(p: Product): Product {
     init: p.init,
     initRow: p.initColumn,
     initColumn: p.initRow,
+    epilogue: p.epilogue && {
+      value: p.epilogue.value,
+      operands: p.epilogue.operands.map((o) => ({ at: o.at, row: o.column, column: o.row })),
+    },
   }
 }
 

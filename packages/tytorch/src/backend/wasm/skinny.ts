@@ -14,6 +14,7 @@ import {
   store,
   vectors,
 } from './element.ts'
+import { cursors, emitFinishRow, type Finish, Finisher, finishOperands, finishParameters, isLong } from './finish.ts'
 
 /** Rows of the small operand that one pass of `stream` or `dot` takes. */
 export const SKINNY_ROWS = 4
@@ -39,6 +40,8 @@ export type Stream = (
   cRow: number,
   init: number,
   initColumn: number,
+  /** Of each operand of the epilogue: its pointer and the bytes between its rows. */
+  ...operands: number[]
 ) => void
 
 /**
@@ -59,6 +62,8 @@ export type Dot = (
   initRow: number,
   initColumn: number,
   scratch: number,
+  /** Of each operand of the epilogue: its pointer and its steps along m and along the small rows. */
+  ...operands: number[]
 ) => void
 
 /** How many k a stream kernel of so many rows may take at once: their A elements stay in registers. */
@@ -81,17 +86,39 @@ export function streamDepth(rows: number, k: number): number {
 }
 
 /** Adds a `Stream` that takes so many rows and k at once, exported as `run`. */
-export function emitStream(module: Module, element: Element, rows: number, depth: number, start: StreamStart): void {
-  const kernel = emitStreamKernel(module, element, rows, depth, start)
-  const f = module.func('run', Array(12).fill(I32))
+export function emitStream(
+  module: Module,
+  element: Element,
+  rows: number,
+  depth: number,
+  start: StreamStart,
+  finish: Finish | null,
+): void {
+  // The constants of a long expression would take registers from the sums: it is computed when rows of C are done.
+  const apart = finish && isLong(finish.value) ? emitFinishRow(module, finish) : null
+  const kernel = emitStreamKernel(module, element, rows, depth, start, apart ? null : finish)
+  const f = module.func('run', [...Array(12).fill(I32), ...finishParameters(finish, 1)])
+  const operands = finishOperands(finish, 12, 1)
   const [m, n, k, a, aRow, aColumn, b, bRow, c, cRow, init, initColumn] = Array(12).keys()
   const [left, atA, atC] = integers(f, 3)
   // All rows before the next k, so that the rows of B are still in the L1 cache.
   countdown(f, k, depth, () => {
     f.get(m).set(left).get(a).set(atA).get(c).set(atC)
+    const atOperands = cursors(f, operands)
     countdown(f, left, rows, () => {
       for (const argument of [n, atA, aRow, aColumn, b, bRow, atC, cRow, init, initColumn]) f.get(argument)
+      if (!apart) for (const [i, [, step]] of operands.entries()) f.get(atOperands[i]).get(step)
       f.call(kernel)
+      if (!apart) for (const [i, [, step]] of operands.entries()) addProduct(f, atOperands[i], step, rows)
+      else {
+        for (let row = 0; row < rows; row++) {
+          f.get(n).get(atC)
+          for (let i = row; i > 0; i--) f.get(cRow).op(i32.add)
+          for (const local of atOperands) f.get(local)
+          f.call(apart)
+          for (const [i, [, step]] of operands.entries()) setSum(f, atOperands[i], atOperands[i], step)
+        }
+      }
       addProduct(f, atA, aRow, rows)
       addProduct(f, atC, cRow, rows)
     })
@@ -100,9 +127,17 @@ export function emitStream(module: Module, element: Element, rows: number, depth
   })
 }
 
-/** `rows` rows of C by `depth` of k: (n, a, aRow, aColumn, b, bRow, c, cRow, init, initColumn). */
-function emitStreamKernel(module: Module, element: Element, rows: number, depth: number, start: StreamStart): Func {
-  const f = module.func(null, Array(10).fill(I32))
+/** `rows` rows of C by `depth` of k: the parameters are those of `Stream` without m and k. */
+function emitStreamKernel(
+  module: Module,
+  element: Element,
+  rows: number,
+  depth: number,
+  start: StreamStart,
+  finish: Finish | null,
+): Func {
+  const f = module.func(null, [...Array(10).fill(I32), ...finishParameters(finish, 1)])
+  const finisher = new Finisher(f, element, finish)
   const [n, a, aRow, aColumn, b, bRow, c, cRow, init, initColumn] = Array(10).keys()
   const splats = grid(f, rows, depth)
   const parts = joined(element)
@@ -120,6 +155,8 @@ function emitStreamKernel(module: Module, element: Element, rows: number, depth:
   }
   const bRows = pointers(f, b, depth, bRow)
   const cRows = pointers(f, c, rows, cRow)
+  const finishing = finishOperands(finish, 10, 1).map(([pointer, step]) => pointers(f, pointer, rows, step))
+  const operandsOf = (row: number): number[] => finishing.map((list) => list[row])
 
   const accumulate = (count: number, op: Op, at: number): void => {
     for (let row = 0; row < rows; row++) {
@@ -134,7 +171,7 @@ function emitStreamKernel(module: Module, element: Element, rows: number, depth:
     if (start === 'init') f.get(initColumn).i32(columns).op(i32.mul).set(initStep)
     countdown(f, n, columns, () => {
       body()
-      for (const pointer of [...bRows, ...cRows]) f.inc(pointer, columns * element.bytes)
+      for (const pointer of [...bRows, ...cRows, ...finishing.flat()]) f.inc(pointer, columns * element.bytes)
       if (start === 'init') setSum(f, init, init, initStep)
     })
   }
@@ -142,25 +179,34 @@ function emitStreamKernel(module: Module, element: Element, rows: number, depth:
   walk(4 * element.lanes, () => {
     for (let at = 0; at < 64; at += parts * 16) {
       accumulate(parts, v128.load, at)
-      for (let row = 0; row < rows; row++) store(f, cRows[row], sums[row], at)
+      for (let row = 0; row < rows; row++) finisher.store(cRows[row], sums[row], operandsOf(row), at)
     }
   })
   walk(element.lanes, () => {
     accumulate(1, v128.load, 0)
-    for (let row = 0; row < rows; row++) store(f, cRows[row], [sums[row][0]])
+    for (let row = 0; row < rows; row++) finisher.store(cRows[row], [sums[row][0]], operandsOf(row))
   })
   walk(1, () => {
     accumulate(1, element.loadFirst, 0)
-    for (let row = 0; row < rows; row++) f.get(cRows[row]).get(sums[row][0]).memLane(element.storeLane, 0)
+    for (let row = 0; row < rows; row++) finisher.storeFirst(cRows[row], sums[row][0], operandsOf(row))
   })
+  finisher.done()
   return f
 }
 
 /** Adds a `Dot` that takes so many large rows at once (m is a multiple of them), exported as `run`. */
-export function emitDot(module: Module, element: Element, rows: number, smallRows: number): void {
-  const kernel = emitDotKernel(module, element, rows, smallRows)
-  const f = module.func('run', Array(13).fill(I32))
-  const [m, ...operands] = Array(13).keys()
+export function emitDot(
+  module: Module,
+  element: Element,
+  rows: number,
+  smallRows: number,
+  finish: Finish | null,
+): void {
+  const kernel = emitDotKernel(module, element, rows, smallRows, finish)
+  const f = module.func('run', [...Array(13).fill(I32), ...finishParameters(finish, 2)])
+  const finishing = finishOperands(finish, 13, 2)
+  const [m, ...own] = Array(13).keys()
+  const operands = [...own, ...finishing.flat()]
   const [, large, largeRow, , , c, cRow, , init, initRow] = operands
   countdown(f, m, rows, () => {
     for (const operand of operands) f.get(operand)
@@ -168,19 +214,22 @@ export function emitDot(module: Module, element: Element, rows: number, smallRow
     addProduct(f, large, largeRow, rows)
     addProduct(f, c, cRow, rows)
     addProduct(f, init, initRow, rows)
+    for (const [pointer, step] of finishing) addProduct(f, pointer, step, rows)
   })
 }
 
 /** `rows` large rows by `smallRows`; the parameters are those of `Dot` without m. */
-function emitDotKernel(module: Module, element: Element, rows: number, smallRows: number): Func {
-  const f = module.func(null, Array(12).fill(I32))
+function emitDotKernel(module: Module, element: Element, rows: number, smallRows: number, finish: Finish | null): Func {
+  const f = module.func(null, [...Array(12).fill(I32), ...finishParameters(finish, 2)])
+  const finisher = new Finisher(f, element, finish)
+  const operands = finishOperands(finish, 12, 2)
   const [k, large, largeRow, small, smallRow, c, cRow, cColumn, init, initRow, initColumn, scratch] = Array(12).keys()
   const parts = joined(element)
   const as = vectors(f, parts)
   const bs = grid(f, smallRows, parts)
   const wide = Array.from({ length: rows }, () => grid(f, smallRows, parts))
   const sums = grid(f, rows, smallRows)
-  const [atC, atInit] = integers(f, 2)
+  const [atC, atInit, ...atOperands] = integers(f, 2 + operands.length)
   const largeRows = pointers(f, large, rows, largeRow)
   const smallRowsAt = pointers(f, small, smallRows, smallRow)
   const advance = (bytes: number): void => {
@@ -216,16 +265,20 @@ function emitDotKernel(module: Module, element: Element, rows: number, smallRows
   })
   for (const row of sums) {
     f.get(c).set(atC).get(init).set(atInit)
+    for (const [i, [pointer]] of operands.entries()) f.get(pointer).set(atOperands[i])
     for (const sum of row) {
       addLanes(f, element, sum)
-      f.get(atC).get(atInit).mem(element.loadFirst).get(sum).op(element.add)
-      f.memLane(element.storeLane, 0)
+      f.get(atInit).mem(element.loadFirst).get(sum).op(element.add).set(sum)
+      finisher.storeFirst(atC, sum, atOperands)
       setSum(f, atC, atC, cColumn)
       setSum(f, atInit, atInit, initColumn)
+      for (const [i, [, , step]] of operands.entries()) setSum(f, atOperands[i], atOperands[i], step)
     }
     setSum(f, c, c, cRow)
     setSum(f, init, init, initRow)
+    for (const [pointer, step] of operands) setSum(f, pointer, pointer, step)
   }
+  finisher.done()
   return f
 }
 

@@ -1,0 +1,11 @@
+// The ops of linear algebra that are methods of tensors as well as functions of torch.
+export { addbmm, addr, matrixExp, matrixPower } from './chain.ts'
+export { cholesky, choleskyInverse, choleskySolve } from './cholesky.ts'
+export { inner, vdot } from './contract.ts'
+export { corrcoef, cov, cross, dist, renorm } from './covariance.ts'
+export { det, logdet, lu, luSolve, slogdet } from './lu.ts'
+export { pinverse } from './pseudo.ts'
+export { geqrf, orgqr, ormqr, qr } from './qr.ts'
+export { inverse } from './solve.ts'
+export { svd } from './spectrum.ts'
+export { triangularSolve } from './triangular.ts'
