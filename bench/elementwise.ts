@@ -1,10 +1,13 @@
-// Nanoseconds an element of element-wise ops, reductions and row kernels on one thread, through the device; with
-// PYTORCH_PYTHON=<python with torch> also PyTorch's, in turns. Arguments: names of rows to run (a part will do).
+// Nanoseconds an element of element-wise ops, reductions and row kernels on one thread and on two; kernels through the
+// device, and at the end ops as a user calls them. With PYTORCH_PYTHON=<python with torch> also PyTorch's, in turns.
+// Arguments: names of rows to run (a part will do).
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { memory } from '../packages/tytorch/src/backend/memory.ts'
+import { getNumThreads, readyThreads, setNumThreads } from '../packages/tytorch/src/backend/pool.ts'
 import { createWasmDevice } from '../packages/tytorch/src/backend/wasm/device.ts'
 import { bool, type DType, float16, float32, float64, int64 } from '../packages/tytorch/src/base/dtype.ts'
+import * as torch from '../packages/tytorch/src/index.ts'
 import { exp, log, tanh } from '../packages/tytorch/src/ir/exponential.ts'
 import { acc, constant, type Expr, k, load, other, position, result } from '../packages/tytorch/src/ir/expr.ts'
 import { type Arg, type Kernel, mapKernel, type ReducePass } from '../packages/tytorch/src/ir/kernel.ts'
@@ -12,6 +15,9 @@ import { sin } from '../packages/tytorch/src/ir/trigonometric.ts'
 
 const ROUNDS = 11
 const ROUND_MS = 5
+/** For so long nothing runs between two measurements: threads of the one before may still be spinning. */
+const REST_MS = 8
+const THREADS = [1, 2]
 const LARGE = 1 << 20
 const SMALL = 1 << 14
 
@@ -19,7 +25,7 @@ interface Row {
   readonly name: string
   /** Elements that the time is divided by. */
   readonly n: number
-  readonly run: () => void
+  readonly run: () => unknown
   /** The same in Python: x and y have n elements (or the shape given), o is the result's. */
   readonly torch: string
   readonly shape: readonly number[]
@@ -127,6 +133,24 @@ function binary(name: string, torch: string, strides: readonly (readonly [number
   return { name, n: LARGE, run, torch, shape: [1024, 1024] }
 }
 
+/** An op on tensors of a shape, whose result is a new tensor. */
+function op(
+  name: string,
+  python: string,
+  shape: readonly number[],
+  run: (x: torch.Tensor, y: torch.Tensor) => unknown,
+): Row {
+  let operands: [torch.Tensor, torch.Tensor] | null = null
+  return {
+    name,
+    n: shape.reduce((p, q) => p * q, 1),
+    run: () => run(...(operands ??= [torch.randn(shape), torch.rand(shape)])),
+    torch: python,
+    shape,
+  }
+}
+
+const F = torch.nn.functional
 const gt = k.gt(x, y)
 const table: Row[] = [
   ...flat('add', 'torch.add(x, y, out=o)', k.add(x, y), [float32, float32]),
@@ -160,13 +184,23 @@ const table: Row[] = [
   binary('x + row', 'torch.add(x, y[0], out=o)', [[0, 4096, 4], [0, 0, 4], [0, 4096, 4]]),
   binary('x + column', 'torch.add(x, y[:, :1], out=o)', [[0, 4096, 4], [0, 4096, 0], [0, 4096, 4]]),
   binary('x.t() + y', 'torch.add(x.t(), y, out=o)', [[0, 4, 4096], [0, 4096, 4], [0, 4096, 4]]),
+  op('op: add 16K', 'torch.add(x, y)', [SMALL], (p, q) => torch.add(p, q)),
+  op('op: add 1M', 'torch.add(x, y)', [LARGE], (p, q) => torch.add(p, q)),
+  op('op: add 16M', 'torch.add(x, y)', [1 << 24], (p, q) => torch.add(p, q)),
+  op('op: exp 1M', 'torch.exp(x)', [LARGE], (p) => torch.exp(p)),
+  op('op: tanh 1M', 'torch.tanh(x)', [LARGE], (p) => torch.tanh(p)),
+  op('op: gelu 1M', 'torch.nn.functional.gelu(x)', [LARGE], (p) => F.gelu(p)),
+  op('op: sum 1M', 'torch.sum(x)', [LARGE], (p) => p.sum()),
+  op('op: argmax 1M', 'torch.argmax(x)', [LARGE], (p) => p.argmax()),
+  op('op: softmax 1024x1024', 'torch.softmax(x, 1)', [1024, 1024], (p) => F.softmax(p, 1)),
+  op('op: layer norm 1024x1024', 'torch.nn.functional.layer_norm(x, [1024])', [1024, 1024], (p) => F.layerNorm(p, [1024])),
 ] // biome-ignore format: a table
 
 const PEER = `
 import sys, time, json, torch
-torch.set_num_threads(1)
 for line in sys.stdin:
-    shape, code, ms, fresh = json.loads(line)
+    shape, code, ms, fresh, threads = json.loads(line)
+    torch.set_num_threads(threads)
     if fresh:
         x, y, o = torch.randn(shape), torch.rand(shape) + 0.5, torch.empty(shape)
         X, Y, O = x.double(), y.double(), o.double()
@@ -186,25 +220,25 @@ for line in sys.stdin:
 `
 
 /** Answers the seconds that a row takes in PyTorch. */
-type Peer = (row: Row, fresh: boolean) => Promise<number>
+type Peer = (row: Row, threads: number, fresh: boolean) => Promise<number>
 
 function startPeer(python: string): { readonly process: ChildProcess; readonly ask: Peer } {
   const process = spawn(python, ['-c', PEER], { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]()
   return {
     process,
-    async ask(row, fresh) {
-      process.stdin.write(`${JSON.stringify([row.shape, row.torch, ROUND_MS, fresh])}\n`)
+    async ask(row, threads, fresh) {
+      process.stdin.write(`${JSON.stringify([row.shape, row.torch, ROUND_MS, fresh, threads])}\n`)
       return Number((await lines.next()).value)
     },
   }
 }
 
-function secondsOf(run: () => void): number {
+function secondsOf(run: () => unknown, least = ROUND_MS): number {
   const start = performance.now()
   let count = 0
   let elapsed = 0
-  while (elapsed < ROUND_MS) {
+  while (elapsed < least) {
     run()
     count++
     elapsed = performance.now() - start
@@ -214,23 +248,50 @@ function secondsOf(run: () => void): number {
 
 const median = (values: number[]): number => values.sort((p, q) => p - q)[values.length >> 1]
 
+const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, REST_MS))
+
+/** Workers start with the first large launch. */
+async function startThreads(): Promise<void> {
+  setNumThreads(THREADS[THREADS.length - 1])
+  const end = performance.now() + 5000
+  while (readyThreads() < getNumThreads() - 1 && performance.now() < end) {
+    torch.ones([LARGE]).exp()
+    await rest()
+  }
+}
+
 const python = process.env.PYTORCH_PYTHON
 const peer = python ? startPeer(python) : null
-const wanted = process.argv.slice(2)
-console.log(`${'ns an element'.padEnd(26)} TyTorch${peer ? '  PyTorch   faster' : ''}`)
+const wanted = process.argv.slice(2).filter((name) => name !== 'elementwise')
+await startThreads()
+const title = (threads: number): string =>
+  `${threads} thread${threads > 1 ? 's' : ''}${peer ? '  PyTorch  faster' : ''}`.padStart(peer ? 27 : 11)
+console.log(`${'ns an element'.padEnd(26)}${THREADS.map(title).join('')}`)
 for (const row of table) {
   if (wanted.length > 0 && !wanted.some((w) => row.name.includes(w))) continue
-  for (let i = 0; i < 6; i++) secondsOf(row.run)
-  await peer?.ask(row, true)
-  const times: number[] = []
-  const peerTimes: number[] = []
-  for (let i = 0; i < ROUNDS; i++) {
-    times.push(secondsOf(row.run))
-    if (peer) peerTimes.push(await peer.ask(row, false))
+  for (const threads of THREADS) {
+    setNumThreads(threads)
+    for (let i = 0; i < 6; i++) secondsOf(row.run)
+    await peer?.ask(row, threads, threads === 1)
   }
-  const ours = (median(times) / row.n) * 1e9
-  const theirs = peer ? (median(peerTimes) / row.n) * 1e9 : 0
-  const compared = peer ? `${theirs.toFixed(3).padStart(9)} ${(theirs / ours).toFixed(2).padStart(8)}` : ''
-  console.log(`${row.name.padEnd(26)} ${ours.toFixed(3).padStart(7)}${compared}`)
+  const times: number[][] = THREADS.map(() => [])
+  const peerTimes: number[][] = THREADS.map(() => [])
+  for (let i = 0; i < ROUNDS; i++) {
+    for (const [t, threads] of THREADS.entries()) {
+      await rest()
+      setNumThreads(threads)
+      secondsOf(row.run, 1) // wakes the threads
+      times[t].push(secondsOf(row.run))
+      await rest()
+      if (peer) peerTimes[t].push(await peer.ask(row, threads, false))
+    }
+  }
+  const cells = THREADS.map((_, t) => {
+    const ours = (median(times[t]) / row.n) * 1e9
+    const theirs = peer ? (median(peerTimes[t]) / row.n) * 1e9 : 0
+    const compared = peer ? `${theirs.toFixed(3).padStart(9)}${(theirs / ours).toFixed(2).padStart(8)}` : ''
+    return `${ours.toFixed(3).padStart(peer ? 10 : 11)}${compared}`
+  })
+  console.log(`${row.name.padEnd(26)}${cells.join('')}`)
 }
 peer?.process.kill()

@@ -1,6 +1,6 @@
 // Where W1's step goes: the median time of every kernel and product that it launches.
 import { device, useDevice } from '../packages/tytorch/src/tensor/run.ts'
-import { w1 } from './w1.ts'
+import { lessonRun } from './training.ts'
 
 const STEPS = 3000
 const times = new Map<string, number[]>()
@@ -14,7 +14,7 @@ function timed(name: string, run: () => void): void {
   else times.set(name, [taken])
 }
 
-await w1.run()
+lessonRun()
 const inner = device()
 useDevice({
   ...inner,
@@ -30,7 +30,7 @@ useDevice({
     timed(`matmul ${args.m}x${args.k}x${args.n}`, () => inner.matmul(dtype, args))
   },
 })
-await w1.run()
+lessonRun()
 useDevice(inner)
 
 const rows = [...times]

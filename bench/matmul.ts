@@ -1,8 +1,10 @@
-// GFLOP/s of the float32 matrix product on one thread, and with PYTORCH_PYTHON=<python with torch> PyTorch's in turns.
-// Arguments: shapes as MxKxN, followed by nn, tn, nt or tt for the operands that are stored transposed.
+// GFLOP/s of the matrix product on one thread and on two, and with PYTORCH_PYTHON=<python with torch> PyTorch's in turns.
+// Arguments: shapes as MxKxN, or BATCH*MxKxN, followed by nn, tn, nt or tt for the operands that are stored transposed,
+// and by a dtype other than float32: 64*32x32x32:nt, 256x256x256:nn:int64.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { memory } from '../packages/tytorch/src/backend/memory.ts'
+import { getNumThreads, readyThreads, setNumThreads } from '../packages/tytorch/src/backend/pool.ts'
 import { detect } from '../packages/tytorch/src/backend/wasm/features.ts'
 import { createMatmul } from '../packages/tytorch/src/backend/wasm/matmul.ts'
 
@@ -14,14 +16,23 @@ const SHAPES = [
   ...['64x784x256:nt', '64x256x10:nt', '256x64x784:tn', '10x64x256:tn', '64x10x256:nn', '64x784x256:nn'],
   ...['1x1024x1024:nn', '1x1024x1024:nt', '2x1024x1024:nt', '4x1024x1024:nn', '8x1024x1024:nt', '8x1024x1024:nn'],
   ...['1024x1024x1:nn', '1024x1024x4:nn', '1024x1024x4:tn', '1024x4x1024:nn', '1024x8x1024:nt', '1024x1024x10:nt'],
+  ...['256*8x8x8:nn', '64*16x16x16:nn', '64*32x32x32:nn', '64*32x32x32:nt', '64*64x64x64:nn', '64*64x32x64:nt'],
+  ...['64x64x64:nn:int64', '256x256x256:nn:int64', '256x256x256:nt:int64'],
   ...['61x61x61:nn', '129x129x129:nn', '255x257x259:nn', '1000x1000x1000:nn', '3072x768x64:nn', '1024x64x1024:nt'],
 ]
 const ROUNDS = 11
 const ROUND_MS = 6
 const WARM_MS = 40
+/** For so long nothing runs between two measurements: threads of the one before may still be spinning. */
+const REST_MS = 8
+const THREADS = [1, 2]
+
+type DType = 'float32' | 'float64' | 'int32' | 'int64'
 
 interface Shape {
   readonly name: string
+  readonly dtype: DType
+  readonly count: number
   readonly m: number
   readonly k: number
   readonly n: number
@@ -30,39 +41,65 @@ interface Shape {
 }
 
 function parse(name: string): Shape {
-  const [sizes, stored = 'nn'] = name.split(':')
-  const [m, k, n] = sizes.split('x').map(Number)
-  return { name, m, k, n, transposeA: stored[0] === 't', transposeB: stored[1] === 't' }
+  const [sizes, stored = 'nn', dtype = 'float32'] = name.split(':')
+  const [one, count = 1] = sizes.split('*').reverse()
+  const [m, k, n] = one.split('x').map(Number)
+  return {
+    name,
+    dtype: dtype as DType,
+    count: Number(count),
+    m,
+    k,
+    n,
+    transposeA: stored[0] === 't',
+    transposeB: stored[1] === 't',
+  }
 }
 
 const matmul = createMatmul(detect())
 
 function ours(shape: Shape): () => void {
-  const { m, k, n, transposeA, transposeB } = shape
-  const [a, b, c] = [m * k, k * n, m * n].map((count) => {
-    const at = memory.alloc(count * 4)
-    for (let i = 0; i < count; i++) memory.views.f32[at / 4 + i] = Math.sin(i)
+  const { m, k, n, count, dtype, transposeA, transposeB } = shape
+  const bytes = dtype.endsWith('64') ? 8 : 4
+  const [a, b, c] = [m * k, k * n, m * n].map((elements) => {
+    const at = memory.alloc(count * elements * bytes)
+    const { views } = memory
+    for (let i = 0; i < count * elements; i++) {
+      if (dtype === 'float32') views.f32[at / 4 + i] = Math.sin(i)
+      else if (dtype === 'float64') views.f64[at / 8 + i] = Math.sin(i)
+      else if (dtype === 'int32') views.i32[at / 4 + i] = i % 100
+      else views.i64[at / 8 + i] = BigInt(i % 100)
+    }
     return at
   })
   const [aRow, aCol] = transposeA ? [1, m] : [k, 1]
   const [bRow, bCol] = transposeB ? [1, k] : [n, 1]
-  const args = { m, n, k, a, aRow, aCol, b, bRow, bCol, c, cRow: n, bias: 0, accumulate: false }
-  return () => matmul('float32', args)
+  const one = { m, n, k, a, aRow, aCol, b, bRow, bCol, c, cRow: n, bias: 0, accumulate: false }
+  const args = count > 1 ? { ...one, batch: { count, a: m * k, b: k * n, c: m * n } } : one
+  return () => matmul(dtype, args)
 }
 
 const PEER = `
 import sys, time, torch
-torch.set_num_threads(1)
-def operand(rows, columns, transposed):
-    return torch.randn(columns, rows).t() if transposed else torch.randn(rows, columns)
+def operand(shape, dtype, transposed):
+    *batch, rows, columns = shape
+    stored = [*batch, columns, rows] if transposed else shape
+    x = torch.randn(stored, dtype=dtype) if dtype.is_floating_point else torch.randint(0, 100, stored, dtype=dtype)
+    return x.transpose(-1, -2) if transposed else x
 for line in sys.stdin:
-    m, k, n, ta, tb, ms, batch, fresh = (int(x) for x in line.split())
+    *numbers, dtype = line.split()
+    m, k, n, number, ta, tb, ms, batch, fresh, threads = (int(x) for x in numbers)
+    torch.set_num_threads(threads)
     if fresh:
-        a, b, c = operand(m, k, ta), operand(k, n, tb), torch.empty(m, n)
-        for _ in range(3): torch.mm(a, b, out=c)
+        dtype = getattr(torch, dtype)
+        lead = [number] if number > 1 else []
+        product = torch.bmm if lead else torch.mm
+        a, b = operand([*lead, m, k], dtype, ta), operand([*lead, k, n], dtype, tb)
+        c = torch.empty([*lead, m, n], dtype=dtype)
+        for _ in range(3): product(a, b, out=c)
     count, start = 0, time.perf_counter()
     while True:
-        for _ in range(batch): torch.mm(a, b, out=c)
+        for _ in range(batch): product(a, b, out=c)
         count += batch
         elapsed = time.perf_counter() - start
         if elapsed * 1000 >= ms: break
@@ -70,25 +107,25 @@ for line in sys.stdin:
 `
 
 /** Answers the seconds a product takes in PyTorch. */
-type Peer = (shape: Shape, fresh: boolean) => Promise<number>
+type Peer = (shape: Shape, threads: number, fresh: boolean) => Promise<number>
 
 function startPeer(python: string): { readonly process: ChildProcess; readonly ask: Peer } {
   const process = spawn(python, ['-c', PEER], { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]()
   return {
     process,
-    async ask(shape, fresh) {
-      const { m, k, n, transposeA, transposeB } = shape
-      const flags = [transposeA, transposeB, ROUND_MS, batchOf(shape), fresh].map(Number)
-      process.stdin.write(`${[m, k, n, ...flags].join(' ')}\n`)
+    async ask(shape, threads, fresh) {
+      const { m, k, n, count, dtype, transposeA, transposeB } = shape
+      const flags = [transposeA, transposeB, ROUND_MS, batchOf(shape), fresh, threads].map(Number)
+      process.stdin.write(`${[m, k, n, count, ...flags].join(' ')} ${dtype}\n`)
       return Number((await lines.next()).value)
     },
   }
 }
 
 /** Products between two looks at the clock, which itself takes as long as a small product. */
-function batchOf({ m, k, n }: Shape): number {
-  return Math.ceil(1e6 / (2 * m * k * n))
+function batchOf({ m, k, n, count }: Shape): number {
+  return Math.ceil(1e6 / (2 * count * m * k * n))
 }
 
 function secondsOf(run: () => void, batch: number, least = ROUND_MS): number {
@@ -107,25 +144,55 @@ function median(values: number[]): number {
   return values.sort((a, b) => a - b)[values.length >> 1]
 }
 
+const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, REST_MS))
+
+/** Workers start with the first large product. */
+async function startThreads(): Promise<void> {
+  setNumThreads(THREADS[THREADS.length - 1])
+  const run = ours(parse('256x256x256'))
+  const end = performance.now() + 5000
+  while (readyThreads() < getNumThreads() - 1 && performance.now() < end) {
+    run()
+    await rest()
+  }
+}
+
 const python = process.env.PYTORCH_PYTHON
 const peer = python ? startPeer(python) : null
-const shapes = (process.argv.length > 2 ? process.argv.slice(2) : SHAPES).map(parse)
-console.log(`${'M x K x N'.padEnd(18)} GFLOP/s${peer ? '  PyTorch  ratio' : ''}`)
+const shapes = (process.argv.length > 2 ? process.argv.slice(2) : SHAPES)
+  .filter((name) => /^[\d*x]+(:|$)/.test(name))
+  .map(parse)
+await startThreads()
+const title = (threads: number): string =>
+  `${threads} thread${threads > 1 ? 's' : ''}${peer ? '  PyTorch  ratio' : ''}`.padStart(peer ? 26 : 11)
+console.log(`${'GFLOP/s'.padEnd(22)}${THREADS.map(title).join('')}`)
 for (const shape of shapes) {
   const run = ours(shape)
   const batch = batchOf(shape)
-  secondsOf(run, batch, WARM_MS)
-  await peer?.ask(shape, true)
-  const times: number[] = []
-  const peerTimes: number[] = []
-  for (let i = 0; i < ROUNDS; i++) {
-    times.push(secondsOf(run, batch))
-    if (peer) peerTimes.push(await peer.ask(shape, false))
+  for (const threads of THREADS) {
+    setNumThreads(threads)
+    secondsOf(run, batch, WARM_MS)
+    await peer?.ask(shape, threads, threads === 1)
   }
-  const flops = 2 * shape.m * shape.k * shape.n
-  const speed = flops / median(times) / 1e9
-  const peerSpeed = peer ? flops / median(peerTimes) / 1e9 : 0
-  const compared = peer ? `${peerSpeed.toFixed(1).padStart(9)} ${(speed / peerSpeed).toFixed(2).padStart(6)}` : ''
-  console.log(`${shape.name.padEnd(18)} ${speed.toFixed(1).padStart(7)}${compared}`)
+  const times: number[][] = THREADS.map(() => [])
+  const peerTimes: number[][] = THREADS.map(() => [])
+  for (let i = 0; i < ROUNDS; i++) {
+    for (const [t, threads] of THREADS.entries()) {
+      await rest()
+      setNumThreads(threads)
+      secondsOf(run, batch, 1) // wakes the threads
+      times[t].push(secondsOf(run, batch))
+      await rest()
+      if (peer) peerTimes[t].push(await peer.ask(shape, threads, false))
+    }
+  }
+  const flops = 2 * shape.count * shape.m * shape.k * shape.n
+  const cells = THREADS.map((_, t) => {
+    const speed = flops / median(times[t]) / 1e9
+    const peerSpeed = peer ? flops / median(peerTimes[t]) / 1e9 : 0
+    const compared = peer ? `${peerSpeed.toFixed(1).padStart(9)}${(speed / peerSpeed).toFixed(2).padStart(7)}` : ''
+    return `${speed.toFixed(1).padStart(peer ? 10 : 11)}${compared}`
+  })
+  console.log(`${shape.name.padEnd(22)}${cells.join('')}`)
 }
 peer?.process.kill()

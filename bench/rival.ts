@@ -34,11 +34,11 @@ export class Rival {
     })
   }
 
-  /** Runs one repetition. */
-  run(): Promise<Figures> {
+  /** Runs one repetition; `request` is the line sent, for scripts with several. */
+  run(request = 'run'): Promise<Figures> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ resolve, reject })
-      this.process.stdin.write('run\n')
+      this.process.stdin.write(`${request}\n`)
     })
   }
 

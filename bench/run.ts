@@ -22,6 +22,7 @@ const programs: Record<string, () => Promise<unknown>> = {
   elementwise: () => import('./elementwise.ts'),
   kernels: () => import('./kernels.ts'),
   memory: () => import('./memory.ts'),
+  ops: () => import('./ops.ts'),
 }
 
 const names = process.argv.slice(2)

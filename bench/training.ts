@@ -155,6 +155,9 @@ function workload(name: string, title: string, repetitions: number, make: (compi
   }
 }
 
+/** One eager run of W1, for those who look inside. */
+export const lessonRun = (): Figures => timed(w1, false)
+
 export const workloads: Record<string, Workload> = {
   W1: workload('W1', 'Linear(4,1024), ReLU, Linear(1024,3), 112 rows, Adam, 3000 epochs', 5, w1),
   W1b: workload('W1b', 'W1 with 38 validation rows each epoch', 5, w1b),

@@ -10,6 +10,8 @@ const HELP = `node scripts/parity.ts DIR [options]
   --only KIND        ${KINDS.join(', ')}; may be given several times
   --filter REGEX     cases whose name matches
   --backend NAME     wasm (the default) or interp
+  --compiled         calls of ops, steps of optimizers and of training runs go through torch.compile: what is compared
+                     comes from a replay; one line counts what fell back to eager mode
   --json FILE        writes the report as JSON
   --limit N          failures to print of each kind (20)
   --verbose          all failures in full, and our error messages beside PyTorch's
@@ -23,6 +25,7 @@ async function main(): Promise<number> {
       only: { type: 'string', multiple: true },
       filter: { type: 'string' },
       backend: { type: 'string', default: 'wasm' },
+      compiled: { type: 'boolean', default: false },
       json: { type: 'string' },
       limit: { type: 'string', default: '20' },
       verbose: { type: 'boolean', default: false },
@@ -41,6 +44,7 @@ async function main(): Promise<number> {
   const torch = await import('tytorch')
   const outcomes = await runParity(torch, positionals[0], {
     ...(values.only ? { only: values.only as Kind[] } : {}),
+    compiled: values.compiled,
     ...(values.filter ? { filter: new RegExp(values.filter) } : {}),
   })
   const report: Report = Object.fromEntries([...outcomes].map(([kind, list]) => [kind, tally(list)]))

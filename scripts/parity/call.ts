@@ -56,9 +56,32 @@ const VARIANTS: Readonly<Record<string, (call: Call) => Call>> = {
       call([(a as Dynamic).matmul((b as Dynamic).mT)], named),
 }
 
+/** Entries of the test database whose `op` is a function of its own around the real one. */
+const WRAPPED: Readonly<Record<string, (torch: Torch) => Call>> = {
+  max_pool2d_with_indices_backward:
+    (torch) =>
+    ([x], { kernelSize, stride, padding, dilation, ceilMode, ...named }) => {
+      const windows = { stride, padding, dilation, ceilMode }
+      const pool = torch.nn.functional.maxPool2d as Dynamic
+      const [out, indices] = pool(x, kernelSize, { ...windows, ...named, returnIndices: true })
+      const backward = torch.maxPool2dWithIndicesBackward as Dynamic
+      const ones = torch.onesLike(out)
+      return backward(
+        ones,
+        x,
+        kernelSize,
+        stride ?? kernelSize,
+        padding ?? 0,
+        dilation ?? 1,
+        ceilMode ?? false,
+        indices,
+      )
+    },
+}
+
 /** The function that PyTorch calls `name`, or null if there is none; as its database's entry `variant` calls it. */
 export function resolve(torch: Torch, name: string, variant = ''): Call | null {
-  const call = resolveName(torch, name)
+  const call = WRAPPED[name]?.(torch) ?? resolveName(torch, name)
   return call && (VARIANTS[`${name}.${variant}`]?.(call) ?? call)
 }
 

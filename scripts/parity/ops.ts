@@ -2,6 +2,7 @@
 import { resolve } from './call.ts'
 import { align, sameChoice, toleranceFor } from './choices.ts'
 import { compareScalars, compareTensors, type Difference, GRADIENT, infinite, widened } from './compare.ts'
+import { type Arguments, callCompiled } from './compiled.ts'
 import { type Json, WholeFloat } from './data.ts'
 import type { Outcome } from './report.ts'
 import {
@@ -39,12 +40,18 @@ export function* runOps(
   json: Json,
   values: Values,
   wanted: (name: string) => boolean,
+  compiled = false,
 ): Generator<Outcome> {
   const { dtype, ops } = json as unknown as { dtype: string; ops: OpEntry[] }
   for (const { op, variant, cases } of ops) {
     for (const [i, c] of cases.entries()) {
       const name = `${[op, variant, dtype].filter(Boolean).join('.')}[${i}]`
-      if (wanted(name)) yield guarded(name, op, () => runCase(torch, op, c, values, variant))
+      if (!wanted(name)) continue
+      let eager = false
+      const run = (): Difference | null =>
+        runCase(torch, op, c, values, variant, compiled ? () => (eager = true) : undefined)
+      const outcome = guarded(name, op, run)
+      yield eager ? { ...outcome, eager } : outcome
     }
   }
 }
@@ -66,17 +73,36 @@ export function failure(name: string, subject: string, error: unknown): Outcome 
   return { name, subject, status: 'failed', message: `threw ${text}` }
 }
 
-function runCase(torch: Torch, op: string, c: OpCase, values: Values, variant: string): Difference | null {
+/** `fellBack` is there for a compiled run, and called if that could not replay. */
+function runCase(
+  torch: Torch,
+  op: string,
+  c: OpCase,
+  values: Values,
+  variant: string,
+  fellBack?: () => void,
+): Difference | null {
   const call = resolve(torch, op, variant)
   if (!call) throw new MissingError(op)
-  const given = [values.read(c.input), ...c.args.map((a) => values.read(a))]
-  const named = values.options(c.kwargs)
-  const inputs = differentiable(torch, [given, Object.values(named)])
+  const read = (): Arguments => ({
+    given: [values.read(c.input), ...c.args.map((a) => values.read(a))],
+    named: values.options(c.kwargs),
+  })
   // The database changes a copy, for a leaf that requires a gradient can't be changed in place.
-  const first = given[0]
-  const copied = /[^_]_$/.test(op) && first instanceof torch.Tensor ? [first.clone(), ...given.slice(1)] : given
+  const changes = /[^_]_$/.test(op)
+  const run = ({ given: [first, ...rest], named }: Arguments): unknown =>
+    asArrays(torch, call([changes && first instanceof torch.Tensor ? first.clone() : first, ...rest], named))
+  let last = read()
+  let result: unknown
+  if (fellBack) {
+    const compiled = callCompiled(torch, read, run)
+    ;({ last, result } = compiled)
+    if (compiled.eager) fellBack()
+  } else result = run(last)
+  const { given, named } = last
+  const inputs = differentiable(torch, [given, Object.values(named)])
   const expected = c.output
-  const got = align(torch, op, asArrays(torch, call(copied, named)), expected, values)
+  const got = align(torch, op, result, expected, values)
   const tolerance = toleranceFor(op)
   const wrong =
     compareOutputs(torch, got, expected, values, '', tolerance) &&

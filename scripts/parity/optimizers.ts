@@ -21,6 +21,7 @@ export function* runOptimizers(
   json: Json,
   values: Values,
   wanted: (name: string) => boolean,
+  compiled = false,
 ): Generator<Outcome> {
   const { loss, cases } = json as unknown as { loss: string; cases: OptimizerCase[] }
   if (loss !== LOSS) throw new Error(`the runner knows the loss ${LOSS}, and the data has ${loss}`)
@@ -29,11 +30,11 @@ export function* runOptimizers(
     const count = counts.get(c.optimizer) ?? 0
     counts.set(c.optimizer, count + 1)
     const name = `${c.optimizer}[${count}]`
-    if (wanted(name)) yield guarded(name, c.optimizer, () => runCase(torch, c, values))
+    if (wanted(name)) yield guarded(name, c.optimizer, () => runCase(torch, c, values, compiled))
   }
 }
 
-function runCase(torch: Torch, c: OptimizerCase, values: Values): Difference | null {
+function runCase(torch: Torch, c: OptimizerCase, values: Values, compiled: boolean): Difference | null {
   const Class = (torch.optim as Dynamic)[c.optimizer]
   if (typeof Class !== 'function') throw new MissingError(`optim.${c.optimizer}`)
   const params = c.params.map((p) => (values.read(p) as Tensor).requiresGrad_())
@@ -46,13 +47,15 @@ function runCase(torch: Torch, c: OptimizerCase, values: Values): Difference | n
     value.backward()
     return value
   }
+  const whole = (): void => {
+    loss()
+    optimizer.step()
+  }
+  const once = compiled ? torch.compile(whole) : whole
   const last = Math.max(...c.steps.map((s) => s.step))
   for (let step = 1; step <= last; step++) {
     if (c.optimizer === 'LBFGS') optimizer.step(loss)
-    else {
-      loss()
-      optimizer.step()
-    }
+    else once()
     const recorded = c.steps.find((s) => s.step === step)
     for (const [i, expected] of recorded?.params.entries() ?? []) {
       const stored = values.stored(expected)

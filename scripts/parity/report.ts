@@ -15,6 +15,8 @@ export interface Outcome {
   /** How many times the difference exceeds the tolerance. */
   readonly size?: number
   readonly note?: string
+  /** Of a compiled run: torch.compile could not replay it. */
+  readonly eager?: boolean
 }
 
 /** The outcome of one kind, as the JSON report has it. */
@@ -25,6 +27,8 @@ export interface Tally {
   failures: { name: string; message: string; size: number | null }[]
   /** Ops, modules and other names that are not there. */
   absent: string[]
+  /** Of a compiled run: what ran eagerly, with the number of cases. */
+  eager: Record<string, number>
 }
 
 export type Report = Partial<Record<Kind, Tally>>
@@ -32,6 +36,8 @@ export type Report = Partial<Record<Kind, Tally>>
 export function tally(outcomes: readonly Outcome[]): Tally {
   const failed = outcomes.filter((o) => o.status === 'failed')
   const missing = outcomes.filter((o) => o.status === 'missing')
+  const eager: Record<string, number> = {}
+  for (const o of outcomes) if (o.eager) eager[o.subject] = (eager[o.subject] ?? 0) + 1
   return {
     passed: outcomes.length - failed.length - missing.length,
     failed: failed.length,
@@ -44,6 +50,7 @@ export function tally(outcomes: readonly Outcome[]): Tally {
         size: size === undefined || !Number.isFinite(size) ? null : size,
       })),
     absent: [...new Set(missing.map((o) => o.subject))].sort(),
+    eager,
   }
 }
 
@@ -62,6 +69,11 @@ export function formatReport(report: Report, limit: number): string[] {
     if (found.failures.length > limit)
       lines.push(`  and ${found.failures.length - limit} more (--limit N, --json FILE)`)
     if (found.absent.length > 0) lines.push(`${kind}: not there: ${found.absent.join(' ')}`)
+    const fell = Object.entries(found.eager)
+    if (fell.length > 0) {
+      const count = fell.reduce((sum, [, n]) => sum + n, 0)
+      lines.push(`${kind}: ${count} fell back to eager mode: ${fell.map(([name, n]) => `${name} ${n}`).join(', ')}`)
+    }
   }
   lines.push('')
   for (const [kind, found] of Object.entries(report)) {

@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly only?: readonly Kind[]
   /** Cases whose name it matches. */
   readonly filter?: RegExp
+  /** Ops, optimizer steps and training steps run through torch.compile. */
+  readonly compiled?: boolean
 }
 
 type Runner = (
@@ -22,6 +24,7 @@ type Runner = (
   json: Json,
   values: Values,
   wanted: (name: string) => boolean,
+  compiled: boolean,
 ) => Iterable<Outcome> | AsyncIterable<Outcome>
 
 const RUNNERS: Readonly<Record<Kind, Runner>> = {
@@ -30,7 +33,7 @@ const RUNNERS: Readonly<Record<Kind, Runner>> = {
   modules: runModules,
   optimizers: runOptimizers,
   rng: runRng,
-  training: (torch, json, _values, wanted) => runTraining(torch, json, wanted),
+  training: (torch, json, _values, wanted, compiled) => runTraining(torch, json, wanted, compiled),
   print: runPrint,
 }
 
@@ -46,7 +49,7 @@ export async function runParity(
   directory: string,
   options: RunOptions = {},
 ): Promise<Map<Kind, Outcome[]>> {
-  const { only = KINDS, filter } = options
+  const { only = KINDS, filter, compiled = false } = options
   const found = new Map<Kind, Outcome[]>()
   for (const kind of KINDS) {
     if (!only.includes(kind)) continue
@@ -57,7 +60,7 @@ export async function runParity(
       found.set(kind, outcomes)
       const values = new Values(torch, pair.tensors)
       const wanted = (name: string): boolean => filter?.test(name) ?? true
-      for await (const outcome of RUNNERS[kind](torch, pair.json, values, wanted)) outcomes.push(outcome)
+      for await (const outcome of RUNNERS[kind](torch, pair.json, values, wanted, compiled)) outcomes.push(outcome)
     }
   }
   if (found.size === 0) throw new Error(`there is no parity data in ${directory}`)

@@ -38,8 +38,9 @@ function outputsOf(result: unknown): Tensor[] {
     : []
 }
 
-/** The elements of a tensor. */
-const elements = (t: Tensor): unknown[] => t.detach().contiguous().view(-1).tolist<unknown[]>()
+/** The elements of a tensor, complex ones as their parts. */
+const elements = (t: Tensor): unknown[] =>
+  (t.isComplex() ? torch.viewAsReal(t.detach()) : t.detach()).contiguous().view(-1).tolist<unknown[]>()
 
 interface Outcome {
   readonly values: unknown[][]

@@ -123,9 +123,13 @@ describe('formatTensor', () => {
     expect(getPrintoptions().precision).toBe(4)
   })
 
-  it('refuses complex dtypes', () => {
-    const source = { sizes: [1], dtype: 'complex64' as PrintableDtype, at: () => 0 }
-    expect(() => formatTensor(source)).toThrow("dtype complex64 can't be printed yet")
+  it('prints complex numbers by their parts, each of one width', () => {
+    const values = [
+      { re: 1, im: 2 },
+      { re: -3, im: -0.5 },
+    ]
+    const source = { sizes: [2], dtype: 'complex64' as PrintableDtype, at: (i: number) => values[i] }
+    expect(formatTensor(source)).toBe('tensor([ 1.+2.0000j, -3.-0.5000j])')
   })
 })
 

@@ -63,12 +63,25 @@ const odd: Record<string, unknown> = {
 }
 
 describe('serialize and deserialize', () => {
-  it.each(dtypes.map((d) => [d.name, d] as const))('give %s back bit for bit', (_, dtype) => {
-    const t = expected(dtype)
-    expect(bits(deserialize<torch.Tensor>(serialize(t)))).toEqual(bits(t))
-    expect(bits(deserialize<Dict>(serialize({ 'fc.weight': t }))['fc.weight'])).toEqual(bits(t))
-    expect(bits(deserialize<Dict>(serialize({ x: t.t() })).x)).toEqual(bits(t.t()))
+  it('give complex tensors back bit for bit', () => {
+    const t = torch.complex(tensor([[1, -0.5]]), tensor([[Number.NaN, 2.25]]))
+    for (const x of [t, t.t(), t.to(torch.complex128)]) {
+      const back = deserialize<torch.Tensor>(serialize(x))
+      expect(back.dtype).toBe(x.dtype)
+      expect([...readNpy(writeNpy(x)).raw()]).toEqual([...x.contiguous().raw()])
+      expect([...back.raw()]).toEqual([...x.contiguous().raw()])
+    }
   })
+
+  it.each(dtypes.filter((d) => !d.isComplex).map((d) => [d.name, d] as const))(
+    'give %s back bit for bit',
+    (_, dtype) => {
+      const t = expected(dtype)
+      expect(bits(deserialize<torch.Tensor>(serialize(t)))).toEqual(bits(t))
+      expect(bits(deserialize<Dict>(serialize({ 'fc.weight': t }))['fc.weight'])).toEqual(bits(t))
+      expect(bits(deserialize<Dict>(serialize({ x: t.t() })).x)).toEqual(bits(t.t()))
+    },
+  )
 
   it.each(Object.entries(odd))('give back %s', (_, value) => {
     const back = deserialize<unknown>(serialize(value))
@@ -111,7 +124,7 @@ describe('safetensors files', () => {
   it('of Python are read bit for bit', () => {
     const found = load(fixture('dtypes.safetensors'))
     expect(Object.keys(found)).toHaveLength(12)
-    for (const dtype of dtypes) {
+    for (const dtype of dtypes.filter((d) => !d.isComplex)) {
       const { nan, rest } = apart(found[dtype.name])
       expect([dtype.name, nan, rest]).toEqual([dtype.name, apart(expected(dtype)).nan, apart(expected(dtype)).rest])
     }
@@ -261,7 +274,8 @@ describe('save and load', () => {
     expect(() => load(join(folder, 'nothing.pt'))).toThrow(/torch\.load can't read .*nothing\.pt: ENOENT/)
     writeFileSync(join(folder, 'cut.pt'), serialize({ w: tensor([1, 2]) }).slice(0, -1))
     expect(() => load(join(folder, 'cut.pt'))).toThrow(/cut\.pt: tensor 'w' ends at byte 16 .* truncated/)
-    expect(() => load(fixture('net.pt'))).toThrow(/net\.pt was written by Python's torch\.save .*safetensors/)
+    writeFileSync(join(folder, 'bare.pt'), Uint8Array.of(0x80, 2, 0x4e, 0x2e))
+    expect(() => load(join(folder, 'bare.pt'))).toThrow(/bare\.pt was written by torch\.save of a PyTorch before 1\.6/)
     expect(() => load(fixture('net.safetensors'), { mapLocation: 'cuda' })).toThrow(/no device 'cuda'/)
   })
 
@@ -319,7 +333,7 @@ describe('.npy', () => {
     expect(reading('records')).toThrow(/array of records/)
     expect(reading('text')).toThrow(/dtype '<U1' can't be a tensor; tensors hold no text/)
     expect(reading('u4')).toThrow(/dtype '<u4'.*astype/)
-    expect(reading('complex')).toThrow(/dtype '<c16'/)
+    expect(reading('complex')().dtype).toBe(torch.complex128)
     expect(() => writeNpy(tensor([1], { dtype: torch.bfloat16 }))).toThrow(/NumPy has no bfloat16/)
     const whole = new Uint8Array(readFileSync(fixture('i4.npy')))
     for (let n = 0; n < whole.length; n++) expect(() => readNpy(whole.slice(0, n))).toThrow(torch.RuntimeError)

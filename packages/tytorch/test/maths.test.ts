@@ -7,6 +7,7 @@ import { float32, int32, int64 } from '../src/base/dtype.ts'
 import { constant, type Expr, load } from '../src/ir/expr.ts'
 import { mapKernel } from '../src/ir/kernel.ts'
 import * as m from '../src/ir/maths.ts'
+import { gelu, geluSlope } from '../src/ir/special.ts'
 import { compileNative } from './native.ts'
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number
@@ -111,6 +112,30 @@ describe('float32 is within 2 ulp over all floats', () => {
   test('erfc and normalCdf, in the tail too', () => {
     expect(worst(m.erfc(x), double(m.erfc), samples(20011))).toBeLessThan(2.2)
     expect(worst(m.normalCdf(x), double(m.normalCdf), samples(20011))).toBeLessThan(5.5)
+  })
+
+  test('gelu and its derivative', () => {
+    const above = (least: number): Float32Array => samples(20011).filter((v) => v > least || Number.isNaN(v))
+    expect(worst(gelu(x), double(gelu), above(-1))).toBeLessThan(4.5)
+    // Unfused the exponent has the rounding of x^2; fused it is 6.5 ulp all the way.
+    expect(worst(gelu(x), double(gelu), above(-13))).toBeLessThan(70)
+    const out = new Float32Array(1)
+    for (const build of [gelu, geluSlope])
+      for (const fused of [false, true]) {
+        const run = compileNative(build(x), fused)
+        const truth = double(build)
+        for (let v = -30; v < 30; v += 0.0037) {
+          const at = Float32Array.of(v)
+          run(at, at, out)
+          expect(Math.abs(out[0] - truth(at[0]))).toBeLessThan(2 ** -22 * Math.max(1, v))
+        }
+      }
+    const fused = compileNative(gelu(x), true)
+    const result = (v: number): number => {
+      fused(Float32Array.of(v), Float32Array.of(v), out)
+      return out[0]
+    }
+    expect([0, -0, inf, -inf, nan, -100].map(result)).toEqual([0, -0, inf, nan, nan, 0])
   })
 
   test.each([

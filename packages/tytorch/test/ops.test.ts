@@ -41,9 +41,11 @@ function tensorsOf(args: readonly Arg[]): Tensor[] {
 
 /** The tensors of a result: one, a list, or a named pair. */
 function outputs(result: unknown): Tensor[] {
-  if (result instanceof Tensor) return [result]
+  // Complex results are compared and differentiated by their parts.
+  const parts = (x: Tensor): Tensor => (x.dtype.isComplex ? torch.viewAsReal(x) : x)
+  if (result instanceof Tensor) return [parts(result)]
   return result && typeof result === 'object' && Symbol.iterator in result
-    ? [...(result as Iterable<unknown>)].filter((x) => x instanceof Tensor)
+    ? [...(result as Iterable<unknown>)].filter((x) => x instanceof Tensor).map(parts)
     : []
 }
 
@@ -101,7 +103,7 @@ const FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 const INTEGERS = [torch.int64, torch.int32, torch.uint8, torch.bool]
 
 /** What these answer depends on how the input lies in memory, by definition. */
-const LAYOUT = ['view', 'viewCopy', 'asStrided']
+const LAYOUT = ['view', 'viewAsComplex', 'viewCopy', 'asStrided', 'asStridedCopy']
 
 const random = new Set([...registry.values()].filter((i) => i.signature.includes('generator')).map((i) => i.name))
 

@@ -164,7 +164,7 @@ export function transposed(v: Value): Value {
   return { ...v, sizes: [...v.sizes].reverse(), strides: [...v.strides].reverse() }
 }
 
-/** The matrix seen with `rows` equal rows, or columns, of which it has one. */
+/** What a host scalar is now. */
 export function number(s: HostScalar): Scalar {
   return typeof s === 'object' ? s.source.numbers()[s.index] : s
 }

@@ -120,3 +120,16 @@ describe('counting', () => {
     expect(torch.isin(torch.tensor([1, 2, 3]), torch.tensor([2])).tolist()).toEqual([false, true, false])
   })
 })
+
+it.each([torch.float32, torch.float64, torch.int64])('topk of few finds what sort finds: %s', (dtype) => {
+  torch.manualSeed(3)
+  const x = torch.randint(-20, 20, [6, 90]).to(dtype)
+  for (const largest of [true, false]) {
+    for (const k of [1, 7, 16, 17]) {
+      const [values, indices] = torch.topk(x, k, { largest })
+      const [sorted, order] = x.sort({ descending: largest })
+      expect(values.tolist()).toEqual(sorted.narrow(1, 0, k).tolist())
+      expect(indices.tolist()).toEqual(order.narrow(1, 0, k).tolist())
+    }
+  }
+})

@@ -6,6 +6,7 @@ import { Dataset } from 'tytorch/data'
 import { lookUp } from './bytes.ts'
 import { decodeImage, decodePlanes, type Planes, readFile } from './decode.ts'
 import type { Sides } from './functional.ts'
+import { keepDecoder } from './jpeg.ts'
 import { tablesOf } from './levels.ts'
 import { applyTransform, Compose, isPlain, Normalize, Resize, ToTensor, type Transform } from './transforms.ts'
 
@@ -59,6 +60,7 @@ export class ImageFolder<O = Tensor> extends Dataset<Promise<[image: O, target: 
     this.transform = options.transform ?? null
     this.targetTransform = options.targetTransform ?? null
     this.loader = options.loader ?? null
+    if (this.loader === null) keepDecoder()
   }
 
   override get length(): number {

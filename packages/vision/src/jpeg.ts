@@ -108,6 +108,14 @@ function load(): WebAssembly.Module {
   return new WebAssembly.Module(readFileSync(path))
 }
 
+/**
+ * Compiles the decoder, if that is still to do. What V8 makes of a module is shared by the threads that hold one with
+ * the same bytes, and optimized once; held here, it outlives the workers of an epoch.
+ */
+export function keepDecoder(): void {
+  module ??= load()
+}
+
 /** The most bytes a file may have: what is larger has too many pixels, or more metadata than is worth copying. */
 const MOST_BYTES = 1 << 22
 
@@ -117,9 +125,9 @@ const MOST_BYTES = 1 << 22
  */
 export function decodeJpeg(bytes: Uint8Array): Pixels | null {
   if (bytes.length < 4 || bytes.length > MOST_BYTES || bytes[0] !== 0xff || bytes[1] !== 0xd8) return null
-  module ??= load()
+  keepDecoder()
   try {
-    decoder ??= new Decoder(module)
+    decoder ??= new Decoder(module as WebAssembly.Module)
     const pixels = decoder.decode(bytes)
     // What a warning leaves behind is not worth knowing.
     if (pixels === null) decoder = null

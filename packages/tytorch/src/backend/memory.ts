@@ -80,8 +80,12 @@ export class Memory {
 
   /** In such a thread: makes `views` cover the first `bytes` bytes, after the main thread has let the memory grow. */
   follow(bytes: number): void {
-    // The host tells other threads of a growth a moment later.
-    while (this.views.buffer.byteLength < bytes) this.views = viewsOf(this.wasm.buffer)
+    while (this.views.buffer.byteLength < bytes) {
+      // The host tells other threads of a growth a moment later, and never of one while this thread was starting; growing
+      // by nothing brings the buffer up to date.
+      this.wasm.grow(0)
+      this.views = viewsOf(this.wasm.buffer)
+    }
   }
 
   /** Bytes in blocks that are in use. */

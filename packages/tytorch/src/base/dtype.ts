@@ -1,4 +1,4 @@
-// The ten dtypes, what they promote to, and how a storage of each is seen from JavaScript.
+// The twelve dtypes, what they promote to, and how a storage of each is seen from JavaScript.
 // Promotion follows PyTorch: https://pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc
 
 export type DTypeName =
@@ -12,26 +12,31 @@ export type DTypeName =
   | 'bool'
   | 'float16'
   | 'bfloat16'
+  | 'complex64'
+  | 'complex128'
 
 /** What a kernel computes in: storage types narrower than these are widened when loaded. */
 export type ComputeType = 'f32' | 'f64' | 'i32' | 'i64' | 'bool'
 
 /** Promotion categories in rising order: a higher one always wins. */
-const CATEGORY = { bool: 0, int: 1, float: 2 } as const
+const CATEGORY = { bool: 0, int: 1, float: 2, complex: 3 } as const
+
+/** The category of a dtype. */
+export type Kind = keyof typeof CATEGORY
 
 /** The element type of a tensor; there is one object per type, compared by identity. */
 export class DType {
   readonly name: DTypeName
   /** Bytes an element. */
   readonly itemsize: number
-  readonly kind: 'bool' | 'int' | 'float'
+  readonly kind: Kind
   readonly compute: ComputeType
   /** PyTorch's name in error messages, e.g. `Float`. */
   readonly title: string
   /** Position in `dtypes`, for small lookup tables. */
   readonly index: number
 
-  constructor(name: DTypeName, itemsize: number, kind: 'bool' | 'int' | 'float', compute: ComputeType, title: string) {
+  constructor(name: DTypeName, itemsize: number, kind: Kind, compute: ComputeType, title: string) {
     this.name = name
     this.itemsize = itemsize
     this.kind = kind
@@ -43,6 +48,10 @@ export class DType {
 
   get isFloatingPoint(): boolean {
     return this.kind === 'float'
+  }
+
+  get isComplex(): boolean {
+    return this.kind === 'complex'
   }
 
   get isSigned(): boolean {
@@ -74,6 +83,23 @@ export const float16 = new DType('float16', 2, 'float', 'f32', 'Half')
 /** Brain float: a storage type, computed in float32. */
 export const bfloat16 = new DType('bfloat16', 2, 'float', 'f32', 'BFloat16')
 
+/** Pairs of float32, real part first. No kernel knows it: ops work on its two real parts (ops/complex.ts). */
+export const complex64 = new DType('complex64', 8, 'complex', 'f32', 'ComplexFloat')
+/** Pairs of float64, real part first. */
+export const complex128 = new DType('complex128', 16, 'complex', 'f64', 'ComplexDouble')
+
+/** The dtype of the real and the imaginary part; a real dtype is its own. */
+export function toRealType(dtype: DType): DType {
+  return dtype === complex64 ? float32 : dtype === complex128 ? float64 : dtype
+}
+
+/** The complex dtype whose parts hold a real dtype; complex64 for integers too. Throws TypeError for float16. */
+export function toComplexType(dtype: DType): DType {
+  if (dtype === float64 || dtype === complex128) return complex128
+  if (dtype === float16) throw new TypeError('there is no dtype complex32, the complex dtype of torch.float16, here')
+  return dtype.kind === 'float' || dtype === complex64 ? complex64 : toComplexType(defaultDtype)
+}
+
 /** The dtype called `name`. */
 export function dtypeOf(name: DTypeName): DType {
   const found = dtypes.find((d) => d.name === name)
@@ -86,6 +112,9 @@ const INTS = [uint8, int8, int16, int32, int64]
 /** The dtype both `a` and `b` convert to without losing their kind, as `torch.promote_types`. */
 export function promoteTypes(a: DType, b: DType): DType {
   if (a === b) return a
+  if (a.kind === 'complex' || b.kind === 'complex') {
+    return a === complex128 || b === complex128 || a === float64 || b === float64 ? complex128 : complex64
+  }
   if (a.kind !== b.kind) return CATEGORY[a.kind] > CATEGORY[b.kind] ? a : b
   if (a.kind === 'float') {
     if (a === float64 || b === float64) return float64
@@ -129,7 +158,7 @@ export function setDefaultDtype(dtype: DType): void {
 export interface Operand {
   readonly dtype: DType
   readonly rank: number
-  readonly weak?: 'bool' | 'int' | 'float'
+  readonly weak?: Kind
 }
 
 /** PyTorch's `result_type`: tensors with dimensions win over 0-d tensors, which win over scalars, within a category. */
@@ -139,7 +168,7 @@ export function resultType(operands: readonly Operand[]): DType {
   let weak: DType | null = null
   for (const o of operands) {
     if (o.weak) {
-      const d = o.weak === 'float' ? defaultDtype : o.weak === 'int' ? int64 : bool
+      const d = o.weak === 'int' ? int64 : o.weak === 'bool' ? bool : weakDtype(o.weak)
       weak = weak ? promoteTypes(weak, d) : d
     } else if (o.rank > 0) dim = dim ? promoteTypes(dim, o.dtype) : o.dtype
     else zero = zero ? promoteTypes(zero, o.dtype) : o.dtype
@@ -147,9 +176,12 @@ export function resultType(operands: readonly Operand[]): DType {
   return combine(dim, combine(zero, weak)) ?? defaultDtype
 }
 
+const weakDtype = (kind: Kind): DType => (kind === 'complex' ? toComplexType(defaultDtype) : defaultDtype)
+
 function combine(higher: DType | null, lower: DType | null): DType | null {
   if (!higher) return lower
   if (!lower) return higher
+  if (lower.kind === 'complex' && higher.kind === 'float') return toComplexType(higher)
   return CATEGORY[lower.kind] > CATEGORY[higher.kind] ? promoteTypes(higher, lower) : higher
 }
 
@@ -175,11 +207,16 @@ const RAW = {
   bool: Uint8Array,
   float16: Uint16Array,
   bfloat16: Uint16Array,
+  complex64: Float32Array,
+  complex128: Float64Array,
 } as const
 
-/** A typed array of `length` raw elements of `dtype` over `buffer`, starting at byte `at`. */
+/**
+ * A typed array of `length` raw elements of `dtype` over `buffer`, starting at byte `at`; of complex ones both parts in
+ * turn, so twice as long.
+ */
 export function rawView(dtype: DType, buffer: ArrayBufferLike, at: number, length: number): RawArray {
-  return new RAW[dtype.name](buffer as ArrayBuffer, at, length)
+  return new RAW[dtype.name](buffer as ArrayBuffer, at, dtype.kind === 'complex' ? 2 * length : length)
 }
 
 const word = new DataView(new ArrayBuffer(4))

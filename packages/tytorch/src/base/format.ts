@@ -1,7 +1,7 @@
 // Printed forms, letter for letter as PyTorch 2.13 prints them: tensors, print options, modules, sizes, and values as
 // Python's repr() writes them. Pure functions of numbers and strings: no Tensor and no Module class is known here.
 
-/** The dtypes that print; complex ones are refused. */
+/** The dtypes that print. */
 export type PrintableDtype =
   | 'float32'
   | 'float64'
@@ -13,6 +13,11 @@ export type PrintableDtype =
   | 'int8'
   | 'uint8'
   | 'bool'
+  | 'complex64'
+  | 'complex128'
+
+/** An element as the printer takes it. */
+export type PrintableValue = number | bigint | boolean | { readonly re: number; readonly im: number }
 
 /** What is printed after the elements of a tensor; `device` only where it is not the default one. */
 export interface TensorSuffixes {
@@ -25,7 +30,7 @@ export interface TensorSuffixes {
 export interface PrintableTensor {
   sizes: readonly number[]
   dtype: PrintableDtype
-  at?: (position: number) => number | bigint | boolean
+  at?: (position: number) => PrintableValue
   suffixes?: TensorSuffixes
 }
 
@@ -94,14 +99,14 @@ export function formatTensor(source: PrintableTensor, options: FormatOptions = {
   const { defaultDtype = 'float32', name = 'tensor', ...overrides } = options
   const settings: PrintOptions = { ...current, ...overrides }
   const { sizes, dtype, at, suffixes = {} } = source
-  if (dtype.startsWith('complex')) throw new TypeError(`formatTensor: dtype ${dtype} can't be printed yet`)
 
   const prefix = `${name}(`
   const empty = sizes.includes(0)
   const tail: string[] = []
   if (suffixes.device !== undefined) tail.push(`device='${suffixes.device}'`)
   // No element tells the dtype of an empty tensor, so it is left out for the default one only.
-  const dtypeIsPlain = dtype === defaultDtype || (at !== undefined && !empty && (dtype === 'int64' || dtype === 'bool'))
+  const plain = ['int64', 'bool', defaultDtype === 'float64' ? 'complex128' : 'complex64']
+  const dtypeIsPlain = dtype === defaultDtype || (at !== undefined && !empty && plain.includes(dtype))
   const sizeIsPlain = at !== undefined && (empty ? sizes.length === 1 : settings.edgeitems > 0)
   if (!sizeIsPlain) tail.push(`size=${formatTuple(sizes)}`)
   if (!dtypeIsPlain) tail.push(`dtype=torch.${dtype}`)
@@ -115,7 +120,7 @@ export function formatTensor(source: PrintableTensor, options: FormatOptions = {
 function formatElements(
   sizes: readonly number[],
   dtype: PrintableDtype,
-  at: (position: number) => number | bigint | boolean,
+  at: (position: number) => PrintableValue,
   indent: number,
   settings: PrintOptions,
 ): string {
@@ -165,15 +170,16 @@ function readVisible<T>(sizes: readonly number[], edge: number, at: (position: n
 
 // Elements as text of one width. Only finite non-zero floats decide on the notation and on the width, as in PyTorch:
 // a wider zero, nan or infinity sticks out.
-function formatCells(
-  values: readonly (number | bigint | boolean)[],
-  dtype: PrintableDtype,
-  settings: PrintOptions,
-): Cells {
+function formatCells(given: readonly PrintableValue[], dtype: PrintableDtype, settings: PrintOptions): Cells {
+  if (dtype.startsWith('complex')) return formatComplexCells(given as readonly { re: number; im: number }[], settings)
+  const values = given as readonly (number | bigint | boolean)[]
   if (dtype === 'bool') return padCells(values.map((value) => formatBoolean(Boolean(value))))
   if (!dtype.includes('float')) return padCells(values.map((value) => BigInt(value).toString()))
 
-  const numbers = values.map(Number)
+  return formatFloatCells(values.map(Number), settings)
+}
+
+function formatFloatCells(numbers: readonly number[], settings: PrintOptions): Cells {
   let integral = true
   let smallest = Number.POSITIVE_INFINITY
   let largest = 0
@@ -192,6 +198,23 @@ function formatCells(
     return Number.isFinite(value) ? `${formatFixed(value, 0)}.` : formatFixed(value, 0)
   }
   return padCells(numbers.map(format), (i) => Number.isFinite(numbers[i]) && numbers[i] !== 0)
+}
+
+// Real and imaginary parts have a notation and a width each.
+function formatComplexCells(values: readonly { re: number; im: number }[], settings: PrintOptions): Cells {
+  const re = formatFloatCells(
+    values.map((v) => v.re),
+    settings,
+  )
+  const im = formatFloatCells(
+    values.map((v) => v.im),
+    settings,
+  )
+  const cells = values.map((_, i) => {
+    const imaginary = im.cells[i].trimStart()
+    return `${re.cells[i]}${imaginary.startsWith('-') ? '' : '+'}${imaginary}j`
+  })
+  return { cells, width: re.width + im.width + 1 }
 }
 
 interface Cells {

@@ -262,7 +262,7 @@ function nameOf(names: readonly string[]): string {
     : names.join('+')
 }
 
-/** A root of a part's map pass or row stores. */
+/** What a part computes: steps of its reduce passes, values of its stores. */
 export function rootsOf(part: Part): Expr[] {
   return [
     ...part.reduces.flatMap((r) => r.step),

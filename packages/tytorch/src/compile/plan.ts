@@ -19,6 +19,9 @@ export interface Plan {
 }
 
 const ALIGN = 64
+/** Buffers of a page or more end with some bytes between, or rows of several of them fall into one set of the L1 cache. */
+const LARGE = 4096
+const SKEW = 11 * ALIGN
 
 const aligned = (bytes: number): number => Math.max(ALIGN, Math.ceil(bytes / ALIGN) * ALIGN)
 
@@ -37,7 +40,7 @@ export function planMemory(trace: Trace): Plan {
   const places = new Map<Buffer, Place>()
   let total = 0
   for (const [buffer, [first, last]] of wanted) {
-    const bytes = aligned(buffer.bytes) + (buffer.bytes >= 4096 ? 64 * 11 : 0)
+    const bytes = aligned(buffer.bytes) + (buffer.bytes >= LARGE ? SKEW : 0)
     let offset = 0
     for (const p of placed) {
       if (p.last < first || p.first > last) continue

@@ -4,7 +4,7 @@ import { memory } from '../backend/memory.ts'
 import { type DTypeName, dtypeOf } from '../base/dtype.ts'
 import { contiguousStrides, numelOf, type Sizes } from '../base/shape.ts'
 import { contiguous } from '../ops/copy.ts'
-import { allocate, openArena, type Storage } from '../tensor/storage.ts'
+import { allocate, openArena, renew, type Storage } from '../tensor/storage.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
 import type { Packed } from './pack.ts'
 
@@ -142,7 +142,7 @@ export class Yard {
     const size = numelOf(sizes) * dtype.itemsize
     while (this.sizes.length <= index) this.sizes.push(0)
     this.sizes[index] = Math.max(this.sizes[index], size)
-    if (!bytes) return new Tensor(storages[index], sizes, contiguousStrides(sizes), 0, dtype)
+    if (!bytes) return new Tensor(renew(storages[index]), sizes, contiguousStrides(sizes), 0, dtype)
     const out = empty(sizes, dtype)
     ownBytes(out).set(bytes)
     return out

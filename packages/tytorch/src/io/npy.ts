@@ -10,6 +10,8 @@ import { copyElements, tensorOf } from './elements.ts'
 
 /** NumPy's type codes without the byte order. */
 const CODES: Readonly<Partial<Record<DTypeName, string>>> = {
+  complex128: 'c16',
+  complex64: 'c8',
   float64: 'f8',
   float32: 'f4',
   float16: 'f2',
@@ -65,7 +67,7 @@ export function readNpy(bytes: Uint8Array | ArrayBuffer, file = 'the bytes'): Te
   }
   if (found > length) throw new RuntimeError(`${file}: ${found - length} bytes follow the array; only one is read`)
   const data = all.subarray(start)
-  const elements = descr[0] === '>' ? swapped(data, dtype.itemsize) : data
+  const elements = descr[0] === '>' ? swapped(data, dtype.isComplex ? dtype.itemsize / 2 : dtype.itemsize) : data
   if (!fortran || shape.length < 2) return tensorOf(dtype, shape, elements)
   return noGrad(() => {
     const reversed = tensorOf(dtype, [...shape].reverse(), elements)

@@ -16,6 +16,8 @@ const CODES: Readonly<Record<DTypeName, string>> = {
   int8: 'I8',
   uint8: 'U8',
   bool: 'BOOL',
+  complex64: 'C64',
+  complex128: 'C128',
 }
 const DTYPES = new Map(Object.entries(CODES).map(([name, code]) => [code, dtypeOf(name as DTypeName)]))
 

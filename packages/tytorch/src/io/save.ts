@@ -3,6 +3,7 @@
 import { NotImplementedError, RuntimeError } from '../base/errors.ts'
 import type { StateDict } from '../nn/state.ts'
 import { Device } from '../tensor/tensor.ts'
+import { readCheckpoint, writeCheckpoint } from './checkpoint.ts'
 import { readFile, shown, writeFile } from './disk.ts'
 import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
 import { putTogether, takeApart } from './structure.ts'
@@ -13,9 +14,10 @@ const STRUCTURE = 'tytorch'
 /**
  * A value as the bytes of a safetensors file: a state dict under its own keys; a tensor as `tensor`; nested objects,
  * arrays and Maps of tensors, numbers, bigints, strings, booleans and null with paths for keys. `requiresGrad` is not
- * stored. Throws TypeError for what can't be saved.
+ * stored. Throws TypeError for what can't be saved. With format 'pytorch' the bytes of a checkpoint of Python's torch.save.
  */
-export function serialize(value: unknown): Uint8Array {
+export function serialize(value: unknown, { format = 'safetensors' }: SaveOptions = {}): Uint8Array {
+  if (format === 'pytorch') return writeCheckpoint(value)
   const { structure, tensors, plain } = takeApart(value)
   const metadata = new Map([['format', 'pt']])
   if (!plain) metadata.set(STRUCTURE, structure)
@@ -23,12 +25,15 @@ export function serialize(value: unknown): Uint8Array {
 }
 
 /**
- * The value in the bytes of a safetensors file; files of other programs give a state dict. `file` is what errors call
- * it. Throws RuntimeError if the bytes are damaged, NotImplementedError for pickles.
+ * The value in the bytes of a safetensors file, or of a checkpoint by Python's torch.save that holds nothing but data. `file` is what errors call
+ * it. Throws RuntimeError if the bytes are damaged, NotImplementedError for pickles of other objects.
  */
 export function deserialize<T = StateDict>(bytes: Uint8Array | ArrayBuffer, file = 'the bytes'): T {
   const all = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes)
   refuseOthers(all, file)
+  if (all[0] === 0x50 && all[1] === 0x4b && all[2] === 3 && all[3] === 4 && all[8] !== 0x7b) {
+    return readCheckpoint(all, file) as T
+  }
   const { tensors, metadata } = decodeSafetensors(all, file)
   const structure = metadata.get(STRUCTURE)
   return (structure === undefined ? Object.fromEntries(tensors) : putTogether(structure, tensors, file)) as T
@@ -36,11 +41,10 @@ export function deserialize<T = StateDict>(bytes: Uint8Array | ArrayBuffer, file
 
 function refuseOthers(bytes: Uint8Array, file: string): void {
   const starts = (...magic: number[]): boolean => magic.every((byte, i) => bytes[i] === byte)
-  // A zip, or a bare pickle of protocol 2 to 5. A safetensors header, which starts with {, may have such a length.
-  const pickle = starts(0x50, 0x4b, 3, 4) || (bytes[0] === 0x80 && bytes[1] >= 2 && bytes[1] <= 5)
-  if (pickle && bytes[8] !== 0x7b) {
+  // A bare pickle of protocol 2 to 5. A safetensors header, which starts with {, may have such a length.
+  if (bytes[0] === 0x80 && bytes[1] >= 2 && bytes[1] <= 5 && bytes[8] !== 0x7b) {
     throw new NotImplementedError(
-      `${file} was written by Python's torch.save (a pickle), which can't be read yet; in Python write it as safetensors: safetensors.torch.save_file(state_dict, path)`,
+      `${file} was written by torch.save of a PyTorch before 1.6 (a bare pickle), which can't be read; in Python load it and save it again`,
     )
   }
   if (starts(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59)) {
@@ -48,9 +52,15 @@ function refuseOthers(bytes: Uint8Array, file: string): void {
   }
 }
 
+/** Options of `save` and `serialize`. */
+export interface SaveOptions {
+  /** 'pytorch' writes the zip of a pickle that Python's `torch.load(path, weights_only=True)` reads. */
+  readonly format?: 'safetensors' | 'pytorch'
+}
+
 /** Writes `value` to a file, whole or not at all, as `serialize` encodes it; the name may end in `.safetensors` or `.pt`. */
-export function save(value: unknown, path: string | URL): void {
-  writeFile(path, serialize(value), 'save')
+export function save(value: unknown, path: string | URL, options: SaveOptions = {}): void {
+  writeFile(path, serialize(value, options), 'save')
 }
 
 /** PyTorch's options of `load`, for scripts that have them. */

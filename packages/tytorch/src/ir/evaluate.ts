@@ -3,6 +3,8 @@
 import type { ComputeType } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { type Expr, type HostFunction, type Prim, sources } from './expr.ts'
+import { igamma, igammac, zeta } from './incomplete.ts'
+import { polynomials } from './polynomial.ts'
 
 /** The value of an expression: a number for f32, f64 and i32, a bigint for i64, a boolean for bool. */
 export type Value = number | bigint | boolean
@@ -236,7 +238,16 @@ export function evaluatePrim(op: Prim, type: ComputeType, from: ComputeType, src
 
 /** The host function called `fn`, with JavaScript's meaning: `pow(1, NaN)` is NaN, where C has 1. */
 export function hostFunction(fn: HostFunction): (...operands: number[]) => number {
-  return fn === 'fmod' ? (a, b) => a % b : (Math[fn] as (...operands: number[]) => number)
+  return (own[fn] ?? Math[fn as keyof typeof Math]) as (...operands: number[]) => number
+}
+
+/** Host functions that `Math` does not have. */
+const own: Partial<Record<HostFunction, (a: number, b: number) => number>> = {
+  fmod: (a, b) => a % b,
+  igamma,
+  igammac,
+  zeta,
+  ...polynomials,
 }
 
 /** The value of a node whose operands have the values `src`; leaves other than constants are the caller's. */

@@ -7,8 +7,9 @@ import { call, type Expr, k } from './expr.ts'
 export const MAGIC = 12582912
 const BIAS = 127
 /** ln 2 in two parts (fdlibm's): the first has 17 bits, so that products with 7-bit integers are exact. */
-const LN2_HIGH = 0.6931381225585938
-const LN2_LOW = 9.058000614459161e-6
+export const LN2_HIGH = 0.6931381225585938
+/** The rest of it. */
+export const LN2_LOW = 9.058000614459161e-6
 
 /** (e^r - 1 - r) / r^2 for |r| < ln 2, to 2^-30. */
 const EXP = [0.5, 0.16666672, 0.0416666, 0.008332652, 0.0013892152, 0.0002009346, 2.4530622e-5]
@@ -96,16 +97,29 @@ export function expBounded(x: Expr): Expr {
   return k.mul(k.add(tail, f32(1)), scaleOf(sum))
 }
 
-/**
- * 1 / (1 + e^-x), relative in the tail down to the last denormal: e - e q or 1 - q, with q = e / (1 + e) and e = e^-|x|, which
- * keeps the rounding of 1 + e out of the tail.
- */
-export function sigmoid(x: Expr): Expr {
+function sigmoidSingle(x: Expr): Expr {
+  const c = clamp(x, -104, 20)
+  const sum = k.madd(c, f32(1 / Math.LN2), f32(MAGIC + BIAS + 64))
+  const n = k.sub(sum, f32(MAGIC + BIAS + 64))
+  const r = k.madd(n, f32(LN2_LOW), k.madd(n, f32(LN2_HIGH), k.neg(c)))
+  const tail = k.madd(k.mul(r, r), horner(r, EXP_HALF), r)
+  const whole = k.mul(scaleOf(sum), f32(2 ** -64))
+  return k.div(whole, k.add(k.add(whole, tail), f32(1)))
+}
+
+function sigmoidDouble(x: Expr): Expr {
   const e = exp(k.neg(k.abs(x)))
   const q = k.div(e, k.add(e, num(x, 1)))
   const whole = k.select(k.lt(x, num(x, 0)), e, num(x, 1))
   return k.madd(k.neg(whole), q, whole)
 }
+
+/**
+ * 1 / (1 + e^-x), relative in the tail down to the last denormal. In float32 2^n / (2^n + e^r) with x = n ln 2 - r: the
+ * power of two is exact, and the 1 of e^r is added last. In float64 e - e q or 1 - q, with q = e / (1 + e) and
+ * e = e^-|x|, which keeps the rounding of 1 + e out of the tail.
+ */
+export const sigmoid = byType(sigmoidSingle, sigmoidDouble)
 
 /** log(m) = f - f^2/2 + f^3 p(f) with f = m - 1, for m in [sqrt(1/2), sqrt(2)]; to 2^-30. */
 const LOG = [0.3333331, -0.24999987, 0.20002225, -0.16669253, 0.1421867, -0.12384285, 0.11872925, -0.11790407, 0.06916195] // biome-ignore format: a table

@@ -8,15 +8,26 @@ export type Bitwise = 'and' | 'or' | 'xor' | 'shl' | 'shr' | 'shru'
 export type Compare = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
 export type Prim = Unary | Arithmetic | Bitwise | Compare | 'madd' | 'select' | 'cast' | 'bitcast'
 
-/** Functions of the host in double precision (`Math.*`, and `fmod` for `%`): for rare functions and float64. */
+/**
+ * Functions of the host in double precision: `Math.*`, `fmod` for `%`, and those of incomplete.ts and polynomial.ts. For
+ * rare functions and float64.
+ */
 export type HostFunction = (typeof hostFunctions)[number]
 export const hostFunctions = [
   'exp', 'expm1', 'log', 'log1p', 'log2', 'log10', 'pow', 'sin', 'cos', 'tan', 'asin', 'acos', 'atan', 'atan2',
-  'sinh', 'cosh', 'tanh', 'asinh', 'acosh', 'atanh', 'cbrt', 'hypot', 'fmod',
+  'sinh', 'cosh', 'tanh', 'asinh', 'acosh', 'atanh', 'cbrt', 'hypot', 'fmod', 'igamma', 'igammac', 'zeta',
+  'chebyshevT', 'chebyshevU', 'chebyshevV', 'chebyshevW', 'hermiteH', 'hermiteHe', 'laguerreL', 'legendreP',
+  'chebyshevTSingle', 'chebyshevUSingle', 'chebyshevVSingle', 'chebyshevWSingle', 'hermiteHSingle', 'hermiteHeSingle',
+  'laguerreLSingle', 'legendrePSingle',
 ] as const // biome-ignore format: a table
 
 /** Those of two operands; all others take one. */
-export const binaryHostFunctions: readonly HostFunction[] = ['pow', 'atan2', 'hypot', 'fmod']
+export const binaryHostFunctions: readonly HostFunction[] = [
+  'pow', 'atan2', 'hypot', 'fmod', 'igamma', 'igammac', 'zeta',
+  'chebyshevT', 'chebyshevU', 'chebyshevV', 'chebyshevW', 'hermiteH', 'hermiteHe', 'laguerreL', 'legendreP',
+  'chebyshevTSingle', 'chebyshevUSingle', 'chebyshevVSingle', 'chebyshevWSingle', 'hermiteHSingle', 'hermiteHeSingle',
+  'laguerreLSingle', 'legendrePSingle',
+] // biome-ignore format: a table
 
 /**
  * A node. Meaning of the less obvious ones:

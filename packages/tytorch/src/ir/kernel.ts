@@ -2,6 +2,7 @@
 // folds a row into accumulators that later passes and the row's stores may use. Element-wise ops are one map pass,
 // a sum is one reduce pass, softmax is reduce (max), reduce (sum of exp), map.
 import type { ComputeType, DType } from '../base/dtype.ts'
+import { NotImplementedError } from '../base/errors.ts'
 import type { Expr } from './expr.ts'
 
 /** A buffer the kernel reads or writes: one value per element of the row, or one per row. */
@@ -53,4 +54,10 @@ export function mapKernel(
   stores: readonly Store[],
 ): Kernel {
   return { name, args, scalars, passes: [{ kind: 'map', stores }], rowStores: [] }
+}
+
+/** Throws NotImplementedError, as PyTorch does, if an argument is complex: kernels are real. */
+export function refuseComplex(kernel: Kernel): void {
+  const found = kernel.args.find((arg) => arg.dtype.kind === 'complex')
+  if (found) throw new NotImplementedError(`"${kernel.name}_cpu" not implemented for '${found.dtype.title}'`)
 }

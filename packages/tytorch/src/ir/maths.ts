@@ -41,6 +41,7 @@ export {
   xlog1py,
   xlogy,
 } from './exponential.ts'
+export { erfcx, logNdtr, ndtr, ndtri } from './normal.ts'
 export { pow } from './power.ts'
-export { digamma, erf, erfc, erfinv, lgamma, normalCdf } from './special.ts'
+export { digamma, erf, erfc, erfinv, lgamma, normalCdf, trigamma } from './special.ts'
 export { acos, asin, atan, atan2, cos, sin, tan } from './trigonometric.ts'

@@ -1,7 +1,7 @@
 // Error functions and gamma functions. erf and its kin have float32 polynomials; the rest is computed in float64, with
 // our own Chebyshev fits (coefficients lowest first), and rounded.
 import { byType, f32, horner, inDouble, maskBits, num, withSign } from './build.ts'
-import { expBounded, expPair } from './exponential.ts'
+import { expBounded, expPair, LN2_HIGH, LN2_LOW, MAGIC, scaleOf } from './exponential.ts'
 import { call, constant, type Expr, k } from './expr.ts'
 
 /** erf(x)/x - 1 over x^2, for |x| < 0.95; to 2^-30. */
@@ -49,7 +49,7 @@ const ERF64 = [
 ] // biome-ignore format: a table
 
 /** erfc(a) e^(a^2) / t over t - 1/2, t = 1 / (1 + a/2), for a in [0, 28]. */
-const ERFCX64 = [
+export const ERFCX64 = [
   0.5107913526210115, 0.6871606844138107, 0.5589441851120944, 0.1457689260274422, -0.17208529511233345,
   -0.10366696107270211, 0.09889958556400802, 0.05358694723627069, -0.08487339272719532, -0.0087990588095983,
   0.07396856208783292, -0.03496913144740676, -0.04442520813625249, 0.06604084550448974, -0.009331226888367091,
@@ -63,14 +63,14 @@ function erfNear(x: Expr): Expr {
 }
 
 /** e^(-s a^2) of a float64, relative also where it is tiny: a^2 is carried in two parts. */
-function expMinusSquare(a: Expr, s: 1 | 0.5): Expr {
+export function expMinusSquare(a: Expr, s: 1 | 0.5): Expr {
   const high = k.bitcast(k.and(k.bitcast(a, 'i64'), constant(-(2n ** 32n), 'i64')), 'f64')
   const low = k.mul(k.sub(high, a), k.add(high, a))
   return k.mul(call('exp', k.mul(k.mul(high, high), num(a, -s))), call('exp', k.mul(low, num(a, s))))
 }
 
 /** erfc(a sqrt(s)) of a float64 that is not negative. */
-function erfcFar(a: Expr, s: 1 | 0.5): Expr {
+export function erfcFar(a: Expr, s: 1 | 0.5): Expr {
   const bounded = k.pmin(a, num(a, 28 / Math.sqrt(s)))
   const t = k.div(num(a, 1), k.madd(bounded, num(a, 0.5 * Math.sqrt(s)), num(a, 1)))
   return k.mul(k.mul(expMinusSquare(bounded, s), t), horner(k.sub(t, num(t, 0.5)), ERFCX64))
@@ -99,8 +99,8 @@ function normalTailSingle(a: Expr): Expr {
 }
 
 /**
- * The standard normal distribution function, what GELU multiplies by: relative also in the lower tail. In float32
- * within 5.5 ulp: it has to be fast.
+ * The standard normal distribution function: relative also in the lower tail, denormals included. In float32
+ * within 5.5 ulp.
  */
 export function normalCdf(x: Expr): Expr {
   const a = k.abs(x)
@@ -108,13 +108,61 @@ export function normalCdf(x: Expr): Expr {
   return k.select(k.lt(x, num(x, 0)), tail, k.sub(num(x, 1), tail))
 }
 
+/** e^(-r/2) for |r| < ln 2, to 2^-23. */
+const BELL = [1, -0.49999976, 0.12499785, -0.02083515, 0.0026186997, -0.00025816855]
+/** Q(a) e^(a^2/2), Q the upper tail of the normal distribution, for a in [0, 13.4]: above the line, and below it but for the leading a^5; to 2^-27. */
+const MILLS = [49.51217, 43.166843, 17.970955, 3.9651744, 0.39894783]
+const MILLS_BELOW = [99.02434, 165.34372, 118.35453, 46.03028, 9.93994]
+/** Here e^(-a^2/2) has become the power of two with a biased exponent of 0, which is zero. */
+const BELL_END = 13.27
+
+/** e^(-a^2/2) and the upper tail of the normal distribution at a in [0, BELL_END], both float32. */
+function bellAndTail(a: Expr): { bell: Expr; tail: Expr } {
+  const shift = f32(MAGIC + 127)
+  const sum = k.madd(k.neg(k.mul(a, a)), f32(0.5 / Math.LN2), shift)
+  const n = k.sub(sum, shift)
+  // The product with the high part is exact, so that a fused a^2 loses nothing.
+  const r = k.madd(n, f32(2 * LN2_LOW), k.madd(a, a, k.mul(n, f32(2 * LN2_HIGH))))
+  const bell = k.mul(horner(r, BELL), scaleOf(sum))
+  const [last, ...rest] = MILLS_BELOW.toReversed()
+  const below = rest.reduce((p, c) => k.madd(p, a, f32(c)), k.add(a, f32(last)))
+  return { bell, tail: k.div(k.mul(bell, horner(a, MILLS)), below) }
+}
+
+function geluSingle(x: Expr): Expr {
+  const { tail } = bellAndTail(k.pmin(k.abs(x), f32(BELL_END)))
+  // Bounded above only, which makes NaN of -inf, as in PyTorch; and not the same node as above, for it would hold registers.
+  return k.madd(k.neg(tail), k.abs(k.pmin(x, f32(BELL_END))), k.pmax(x, f32(0)))
+}
+
+/**
+ * x times the normal distribution function of x. In float32 max(x, 0) - |x| Q(|x|): within 6.5 ulp in the lower tail too, down
+ * to x = -13.2, below which it is 0. Without fused multiply-adds the rounding of x^2 makes it 70 ulp at the end of the tail.
+ */
+export const gelu = byType(geluSingle, (x) => k.mul(x, normalCdf(x)))
+
+const PDF = 1 / Math.sqrt(2 * Math.PI)
+
+/** The derivative of `gelu`, to 2^-22 where its two parts cancel. */
+export const geluSlope = byType(
+  (x) => {
+    const { bell, tail } = bellAndTail(k.pmin(k.abs(x), f32(BELL_END)))
+    const cdf = k.select(k.lt(x, f32(0)), tail, k.sub(f32(1), tail))
+    return k.madd(x, k.mul(bell, f32(PDF)), cdf)
+  },
+  (x) => {
+    const density = k.mul(call('exp', k.mul(k.mul(x, x), num(x, -0.5))), num(x, PDF))
+    return k.add(normalCdf(x), k.mul(x, density))
+  },
+)
+
 /** erfinv(y)/y over w - 2.5, w = -log(1 - y^2) in [0, 5]; a start for one Halley step, to 2^-27. */
-const ERFINV = [
+export const ERFINV = [
   1.501409360450329, 0.24664027905463662, -0.004177392875203149, -0.001252726391773229, 0.00021834938623976644,
   -4.9724196894547514e-6, -3.4639852676333717e-6, 4.6813134805534123e-7, 2.3335967195708108e-8, -8.931925970244222e-9,
 ] // biome-ignore format: a table
 /** erfinv(y) over sqrt(w) - 4.25, for w in [5, 39]; to 2^-21. */
-const ERFINV_TAIL = [
+export const ERFINV_TAIL = [
   4.09222302313035, 1.0099786284024022, 0.0007161788973882908, -0.0006067047520300109, 0.00019937862134915087,
   -5.5297846059563706e-5, 1.9540003640496656e-5, -4.9266360167859735e-6, -5.216782799950117e-7, 3.630105841160142e-7,
 ] // biome-ignore format: a table
@@ -136,7 +184,7 @@ export const erfinv = inDouble((y) => {
 })
 
 /** lgamma(x) / ((x-1)(x-2)) over x - 2, for x in [1.5, 2.5]. */
-const LGAMMA = [
+export const LGAMMA = [
   0.42278433509846713, -0.10031730167435392, 0.032965000621155864, -0.012384192193371297, 0.00499864116469194,
   -0.0021081308339532027, 0.0009153769225258352, -0.0004057073976405256, 0.00018255263198029055, -8.309512288139664e-5,
   3.816899450869808e-5, -1.7661727092640293e-5, 8.221243547899526e-6, -3.846868630984396e-6, 1.813340925941714e-6,
@@ -144,7 +192,7 @@ const LGAMMA = [
 ] // biome-ignore format: a table
 
 /** Stirling's series: Bernoulli(2k) / (2k (2k-1)). */
-const STIRLING = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156]
+export const STIRLING = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156]
 
 /** log(gamma(x)) of a float64 that is not negative. */
 function lgammaPositive(x: Expr): Expr {
@@ -210,3 +258,34 @@ export const digamma = inDouble((x) => {
   const finite = k.select(negative, reflected, positive)
   return k.select(k.eq(x, c(0)), withSign(c(Number.POSITIVE_INFINITY), k.neg(x)), finite)
 })
+
+/** Bernoulli(2k): the asymptotic series of trigamma. */
+const TRIGAMMA = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6]
+
+/**
+ * Derivative of digamma. Below 1/2 it is reflected as PyTorch does it, pi x rounded to x's type: beside 0 and the negative
+ * integers the error of that shows, and at the latter the result is large instead of infinite.
+ */
+export function trigamma(x: Expr): Expr {
+  const angle = k.mul(x, num(x, Math.PI))
+  const wide = x.type === 'f64' ? trigammaWith(x, angle) : trigammaWith(k.cast(x, 'f64'), k.cast(angle, 'f64'))
+  return k.cast(wide, x.type)
+}
+
+function trigammaWith(x: Expr, angle: Expr): Expr {
+  const c = (value: number): Expr => num(x, value)
+  const low = k.lt(x, c(0.5))
+  let y = k.select(low, k.sub(c(1), x), x)
+  let sum = c(0)
+  for (let i = 0; i < 10; i++) {
+    const below = k.lt(y, c(10))
+    sum = k.select(below, k.add(sum, k.div(c(1), k.mul(y, y))), sum)
+    y = k.select(below, k.add(y, c(1)), y)
+  }
+  const inverse = k.div(c(1), y)
+  const z = k.mul(inverse, inverse)
+  const series = k.mul(inverse, k.add(k.madd(inverse, c(0.5), c(1)), k.mul(z, horner(z, TRIGAMMA))))
+  const positive = k.add(series, sum)
+  const sine = call('sin', angle)
+  return k.select(low, k.sub(k.div(c(Math.PI ** 2), k.mul(sine, sine)), positive), positive)
+}

@@ -1,12 +1,13 @@
 // Checks that a kernel is well formed before any back end sees it: types, argument use, and what may be read where.
 import { type Expr, topological } from './expr.ts'
-import type { Kernel, ReducePass, Store } from './kernel.ts'
+import { type Kernel, type ReducePass, refuseComplex, type Store } from './kernel.ts'
 
 /** The part of a kernel an expression stands in; it decides which leaves are legal. */
 type Place = 'map' | 'step' | 'merge' | 'row'
 
 /** Throws TypeError, naming the kernel and the place, if the kernel is ill-typed or ill-formed. */
 export function verify(kernel: Kernel): void {
+  refuseComplex(kernel)
   const fail = (message: string): never => {
     throw new TypeError(`kernel '${kernel.name}': ${message}`)
   }

@@ -9,6 +9,8 @@ import { noGrad } from '../tensor/mode.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { setData } from './parameter.ts'
 
+export * as rnn from './packed.ts'
+
 interface ClipOptions {
   /** The p of the p-norm; 'inf' takes the largest. */
   readonly normType?: number | 'inf'
@@ -45,11 +47,18 @@ export function clipGradNorm_(
   options: ClipOptions = {},
 ): Tensor {
   return noGrad(() => {
-    const grads = gradientsOf(parameters)
-    const total = getTotalNorm(grads, options)
-    const factor = total.add(1e-6).reciprocal().mul(maxNorm).clampMax(1)
-    for (const g of grads) g.mul_(factor)
+    const list = parameters instanceof Tensor ? [parameters] : [...parameters]
+    const total = getTotalNorm(gradientsOf(list), options)
+    clipGradsWithNorm_(list, maxNorm, total)
     return total
+  })
+}
+
+/** Scales gradients by maxNorm / totalNorm where that is less than 1. */
+export function clipGradsWithNorm_(parameters: Tensor | Iterable<Tensor>, maxNorm: number, totalNorm: Tensor): void {
+  noGrad(() => {
+    const factor = totalNorm.add(1e-6).reciprocal().mul(maxNorm).clampMax(1)
+    for (const g of gradientsOf(parameters)) g.mul_(factor)
   })
 }
 

@@ -7,7 +7,7 @@ import { defaultGenerator, type Generator } from '../base/random.ts'
 import type { Sizes } from '../base/shape.ts'
 import { fillValues } from '../ops/create.ts'
 import { linalgQr } from '../ops/qr.ts'
-import { normal_ as normal, uniform_ as uniform } from '../ops/random.ts'
+import { normal_ as normal, randperm, uniform_ as uniform } from '../ops/random.ts'
 import type { Args } from '../tensor/define.ts'
 import { copyValues } from '../tensor/elementwise.ts'
 import { noGrad } from '../tensor/mode.ts'
@@ -212,4 +212,50 @@ export const orthogonal_: Filler<[gain?: number], { readonly gain?: number }> = 
     copyValues((wide ? q.t() : q).mul(gain).reshape(x.sizes), x)
     return x
   })
+}
+
+/**
+ * The identity of channels in the middle of a convolution's kernels [out, in, ...], group by group. Throws ValueError
+ * for other than 3 to 5 dimensions, and for `out` that the groups don't divide.
+ */
+export const dirac_ = (x: Tensor, ...args: Args<[groups?: number], { readonly groups?: number }>): Tensor => {
+  const [groups = 1] = named<[number]>('dirac_', 'groups', args)
+  if (![3, 4, 5].includes(x.ndim)) throw new ValueError('Only tensors with 3, 4, or 5 dimensions are supported')
+  if (x.sizes[0] % groups !== 0) throw new ValueError('dim 0 must be divisible by groups')
+  constant_(x, 0)
+  const out = x.sizes[0] / groups
+  const middle = x.detach()
+  for (let g = 0; g < groups; g++) {
+    for (let d = 0; d < Math.min(out, x.sizes[1]); d++) {
+      const at = x.sizes
+        .slice(2)
+        .reduce((t, n) => t.select(0, Math.floor(n / 2)), middle.select(0, g * out + d).select(0, d))
+      constant_(at, 1)
+    }
+  }
+  return x
+}
+
+/** Normal numbers of deviation `std`, with a share `sparsity` of zeros in each column. Throws ValueError unless a matrix. */
+export const sparse_: Filler<
+  [sparsity: number, std?: number],
+  { readonly sparsity?: number; readonly std?: number }
+> = (x, ...args) => {
+  const [sparsity = 0, std = 0.01, generator] = named<[number, number, Generator]>(
+    'sparse_',
+    'sparsity, std, generator',
+    args,
+  )
+  if (x.ndim !== 2) throw new ValueError('Only tensors with 2 dimensions are supported')
+  const [rows, columns] = x.sizes
+  const zeros = Math.ceil(sparsity * rows)
+  normal_(x, 0, std, { generator: generator ?? defaultGenerator })
+  noGrad(() => {
+    for (let column = 0; column < columns; column++) {
+      x.detach()
+        .select(1, column)
+        .indexFill_(0, randperm(rows).narrow(0, 0, zeros), 0)
+    }
+  })
+  return x
 }

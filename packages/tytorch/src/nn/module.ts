@@ -7,7 +7,7 @@ import { type Args, bind, parse } from '../tensor/define.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { original, tracer } from '../tensor/tracer.ts'
 import { type BackwardHook, type ForwardHook, type ForwardPreHook, Hooks, type RemovableHandle } from './hooks.ts'
-import { changeData, forgetGrad, Parameter } from './parameter.ts'
+import { Buffer, changeData, forgetGrad, Parameter } from './parameter.ts'
 import { type IncompatibleKeys, loadInto, type StateDict, snakeCase } from './state.ts'
 
 const invoke = Symbol('invoke')
@@ -72,7 +72,7 @@ export abstract class Module extends Callable {
           ? value instanceof Parameter
           : kind === 'child'
             ? value instanceof Module
-            : value instanceof Tensor && this.#buffers.has(name)
+            : value instanceof Buffer || (value instanceof Tensor && this.#buffers.has(name))
       if (hit) found.push([name, value])
     }
     return found
@@ -302,7 +302,8 @@ export abstract class Module extends Callable {
       open.add(module)
       for (const [name, p] of module.#own('parameter')) found.set(joined(path, module.#key(name)), p as Tensor)
       for (const [name, b] of module.#own('buffer')) {
-        if (module.#buffers.get(name)) found.set(joined(path, module.#key(name)), b as Tensor)
+        if (module.#buffers.get(name) ?? (b as Buffer).persistent)
+          found.set(joined(path, module.#key(name)), b as Tensor)
       }
       for (const [name, child] of module.#own('child')) walk(child as Module, joined(path, module.#key(name)))
       open.delete(module)

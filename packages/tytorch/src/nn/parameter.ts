@@ -8,6 +8,7 @@ import { empty, Tensor } from '../tensor/tensor.ts'
 import { tracer } from '../tensor/tracer.ts'
 
 const signature = parse('data, requires_grad')
+const bufferSignature = parse('data, *, persistent')
 
 /**
  * A leaf tensor that a module finds on its own properties. It shares the memory of `data` (an empty tensor if absent)
@@ -31,6 +32,21 @@ export class Parameter extends Tensor {
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
+  }
+}
+
+/** A tensor that a module finds on its own properties as a buffer: part of its state, and not learned. */
+export class Buffer extends Tensor {
+  /** False keeps it out of the state dict. */
+  readonly persistent: boolean
+
+  constructor(...args: Args<[data?: Tensor], { readonly data?: Tensor; readonly persistent?: boolean }>) {
+    const [data = empty([0], getDefaultDtype()), persistent = true] = bind('Buffer', bufferSignature, args) as [
+      Tensor?,
+      boolean?,
+    ]
+    super(data.storage, data.sizes, data.strides, data.offset, data.dtype, data.count, data.contiguousLayout)
+    this.persistent = persistent
   }
 }
 

@@ -1,6 +1,6 @@
 // Activation functions: softmax and its kin as row kernels, the element-wise ones as one kernel forward and one back.
 // Gradients are the fused kernel, or tensor ops where the backward pass is itself recorded (createGraph).
-import type { DType } from '../base/dtype.ts'
+import { type DType, float32, float64 } from '../base/dtype.ts'
 import { NotImplementedError } from '../base/errors.ts'
 import { wrapDim } from '../base/shape.ts'
 import { acc, constant, type Expr, k, load, other, result } from '../ir/expr.ts'
@@ -28,16 +28,28 @@ const NOTHING: readonly number[] = []
 
 type RowMap = (x: Expr, y: Expr) => Kernel['passes']
 
-/** Kernels of one or two tensors and a result, all of one dtype and shape, that work along rows; by dtype. */
-function rowOp(name: string, inputs: 1 | 2, passes: RowMap): (operands: readonly Tensor[], dim: number) => Tensor {
+/**
+ * Kernels of one or two tensors and a result, all of one dtype and shape, that work along rows; by dtype. `again` are the
+ * passes of dtypes whose storage keeps every bit that is computed: they may load the result too.
+ */
+function rowOp(
+  name: string,
+  inputs: 1 | 2,
+  passes: RowMap,
+  again?: RowMap,
+): (operands: readonly Tensor[], dim: number) => Tensor {
   const kernels: (Kernel | undefined)[] = []
-  const build = (dtype: DType): Kernel => ({
-    name,
-    args: [...Array(inputs).fill({ dtype, mode: 'read', per: 'element' }), { dtype, mode: 'write', per: 'element' }],
-    scalars: [],
-    passes: passes(load(0, dtype.compute), load(1, dtype.compute)),
-    rowStores: [],
-  })
+  const build = (dtype: DType): Kernel => {
+    const exact = again !== undefined && (dtype === float32 || dtype === float64)
+    const mode = exact ? 'update' : 'write'
+    return {
+      name,
+      args: [...Array(inputs).fill({ dtype, mode: 'read', per: 'element' }), { dtype, mode, per: 'element' }],
+      scalars: [],
+      passes: (exact ? again : passes)(load(0, dtype.compute), load(1, dtype.compute)),
+      rowStores: [],
+    }
+  }
   return (operands, dim) => {
     const [x] = operands
     const kernel = (kernels[x.dtype.index] ??= build(x.dtype))
@@ -66,10 +78,14 @@ const largest = (x: Expr): Kernel['passes'][number] => fold(c(x, Number.NEGATIVE
 const total = (x: Expr): Kernel['passes'][number] => fold(c(x, 0), (a) => k.add(a, x), k.add)
 const into = (arg: number, value: Expr): Kernel['passes'][number] => ({ kind: 'map', stores: [{ arg, value }] })
 
-const softmaxRows = rowOp('softmax', 1, (x) => {
-  const e = m.exp(k.sub(x, result(0, 0, x.type)))
-  return [largest(x), total(e), into(1, k.div(e, result(1, 0, x.type)))]
-})
+const shiftedExp = (x: Expr): Expr => m.exp(k.sub(x, result(0, 0, x.type)))
+const softmaxRows = rowOp(
+  'softmax',
+  1,
+  (x) => [largest(x), total(shiftedExp(x)), into(1, k.div(shiftedExp(x), result(1, 0, x.type)))],
+  // Exponentials are stored and then scaled, which costs less than computing them twice.
+  (x, y) => [largest(x), into(1, shiftedExp(x)), total(y), into(1, k.mul(y, k.div(c(x, 1), result(2, 0, x.type))))],
+)
 const logSoftmaxRows = rowOp('logSoftmax', 1, (x) => {
   const shifted = k.sub(x, result(0, 0, x.type))
   return [largest(x), total(m.exp(shifted)), into(1, k.sub(shifted, m.log(result(1, 0, x.type))))]

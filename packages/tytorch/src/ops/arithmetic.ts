@@ -167,8 +167,9 @@ function powGradBase(g: Tensor, x: TensorLike, y: TensorLike): Tensor {
 }
 
 function powGradExponent(g: Tensor, x: TensorLike, y: Tensor, out: Tensor): Tensor {
-  const slope = x instanceof Tensor ? mul(out, log(x)) : mul(out, Math.log(Number(x)))
-  const zero = x instanceof Tensor ? logicalAnd(eq(x, 0), ge(y, 0)) : Number(x) === 0 ? ge(y, 0) : null
+  const slope =
+    x instanceof Tensor ? mul(out, log(out.dtype.isComplex ? x.to(out.dtype) : x)) : mul(out, Math.log(Number(x)))
+  const zero = x instanceof Tensor ? logicalAnd(eq(x, 0), ge(y.real, 0)) : Number(x) === 0 ? ge(y.real, 0) : null
   const clean = zero ? slope.maskedFill(zero, 0) : slope
   return mul(g, clean)
 }

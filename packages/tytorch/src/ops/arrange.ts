@@ -13,6 +13,7 @@ import { alias, empty, type Tensor } from '../tensor/tensor.ts'
 import { arange, type CreateOptions, filled, tensor } from './create.ts'
 import { outside } from './gather.ts'
 import { diagonal } from './slice.ts'
+import type { SizesArgs } from './view.ts'
 
 type Triangle = (x: Tensor, ...args: Args<[diagonal?: number], { diagonal?: number }>) => Tensor
 
@@ -107,7 +108,7 @@ export const trilIndices = (...args: IndicesArgs): Tensor => triangleIndices((r,
 export const triuIndices = (...args: IndicesArgs): Tensor => triangleIndices((r, c, offset) => c - r >= offset, args)
 
 /** The elements in reverse order along `dims`, as a copy. */
-export const flip: (x: Tensor, ...dims: number[] | [dims: Sizes]) => Tensor = op({
+export const flip: (x: Tensor, ...dims: SizesArgs<'dims'>) => Tensor = op({
   name: 'flip',
   signature: 'input, dims, b, c, d, e, f, g, h',
   samples: (t) => [
@@ -217,7 +218,7 @@ function rollBlocks(from: Tensor, to: Tensor, shifts: Sizes, dims: Sizes): void 
 }
 
 /** `x` as often along each dimension as `repeats` says, leading new dimensions included. */
-export const repeat: (x: Tensor, ...repeats: number[] | [repeats: Sizes]) => Tensor = op({
+export const repeat: (x: Tensor, ...repeats: SizesArgs<'repeats'>) => Tensor = op({
   name: 'repeat',
   signature: 'input, repeats, b, c, d, e, f, g, h',
   samples: (t) => [
@@ -274,7 +275,7 @@ export const repeat: (x: Tensor, ...repeats: number[] | [repeats: Sizes]) => Ten
 })
 
 /** `repeat`, with ones added to `dims` in front if there are fewer than dimensions. */
-export const tile: (x: Tensor, ...dims: number[] | [dims: Sizes]) => Tensor = op({
+export const tile: (x: Tensor, ...dims: SizesArgs<'dims'>) => Tensor = op({
   name: 'tile',
   signature: 'input, dims, b, c, d, e, f, g, h',
   samples: (t) => [

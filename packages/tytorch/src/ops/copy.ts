@@ -1,6 +1,6 @@
 // Copies: independent, contiguous, of another dtype, into another tensor; and detach, which copies nothing.
-import { type DType, DType as DTypeClass } from '../base/dtype.ts'
-import { RuntimeError } from '../base/errors.ts'
+import { type DType, DType as DTypeClass, dtypes } from '../base/dtype.ts'
+import { RuntimeError, ValueError } from '../base/errors.ts'
 import { numelOf, type Sizes } from '../base/shape.ts'
 import { op } from '../tensor/define.ts'
 import { copyValues, reduceLike, shapeOf, snapshot } from '../tensor/elementwise.ts'
@@ -83,7 +83,21 @@ function converted(x: Tensor, dtype: DType): Tensor {
   return requiresGrad(x) ? record(out, 'ToCopyBackward0', [x], [], (g) => [to(g, from)]) : out
 }
 
-export const type = (x: Tensor, dtype: DType): Tensor => to(x, dtype)
+/** `x.type()` is PyTorch's name of the type; with a dtype, a constructor or its name, the conversion. */
+export interface TypeMethod {
+  (): string
+  (dtype: DType | string | { readonly dtype: DType }): Tensor
+}
+
+/** See `TypeMethod`. Throws ValueError for a name that is none. */
+export function type(x: Tensor, dtype?: DType | string | { readonly dtype: DType }): Tensor | string {
+  if (dtype === undefined) return `torch.${x.dtype.title}Tensor`
+  if (dtype instanceof DTypeClass) return to(x, dtype)
+  if (typeof dtype !== 'string') return to(x, dtype.dtype)
+  const found = dtypes.find((d) => dtype === `torch.${d.title}Tensor` || dtype === String(d))
+  if (!found) throw new ValueError(`invalid type: '${dtype}'`)
+  return to(x, found)
+}
 
 export const typeAs = (x: Tensor, other: Tensor): Tensor => to(x, other.dtype)
 

@@ -1,4 +1,5 @@
 // Creating tensors: from JavaScript values, filled, counted, and like others.
+import { Complex } from '../base/complex.ts'
 import {
   bool,
   type DType,
@@ -11,12 +12,15 @@ import {
   int32,
   int64,
   type RawArray,
+  toComplexType,
+  toRealType,
   uint8,
 } from '../base/dtype.ts'
 import { RuntimeError, ValueError } from '../base/errors.ts'
 import { numelOf, type Sizes } from '../base/shape.ts'
 import { constant, k, position, scalar } from '../ir/expr.ts'
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
+import { partOf, partsOf } from '../tensor/complex.ts'
 import { type Args, checkSizes, type Num, op, sizesOf } from '../tensor/define.ts'
 import { copyValues, snapshot } from '../tensor/elementwise.ts'
 import { onHost } from '../tensor/host.ts'
@@ -41,6 +45,7 @@ export type SizeArgs =
   | [sizes: Sizes]
   | [...sizes: number[], options: CreateOptions]
   | [sizes: Sizes, options: CreateOptions]
+  | [options: CreateOptions & { readonly size: Sizes }]
 
 /** Values `tensor` accepts. */
 export type TensorData = NestedArray | readonly TensorData[] | Tensor | RawArray
@@ -49,8 +54,12 @@ export type TensorData = NestedArray | readonly TensorData[] | Tensor | RawArray
 export function splitSizes(name: string, given: readonly unknown[]): { sizes: Sizes; options: CreateOptions } {
   const last = given[given.length - 1]
   const named = typeof last === 'object' && last !== null && !Array.isArray(last)
-  const sizes = checkSizes(name, sizesOf(name, named ? given.slice(0, -1) : given))
-  return { sizes, options: named ? (last as CreateOptions) : {} }
+  const options = (named ? last : {}) as CreateOptions & { size?: Sizes }
+  const listed = named ? given.slice(0, -1) : given
+  return {
+    sizes: checkSizes(name, sizesOf(name, options.size && listed.length === 0 ? options.size : listed)),
+    options,
+  }
 }
 
 /** Applies `requiresGrad` to a fresh leaf. */
@@ -61,7 +70,7 @@ export function finish(x: Tensor, options: CreateOptions): Tensor {
 
 /** Marks a leaf as requiring a gradient or not. Throws RuntimeError for integers and for non-leaves. */
 export function requireGrad(x: Tensor, value: boolean): Tensor {
-  if (value && !x.dtype.isFloatingPoint) {
+  if (value && !x.dtype.isFloatingPoint && !x.dtype.isComplex) {
     throw new RuntimeError('only Tensors of floating point and complex dtype can require gradients')
   }
   if (x.node !== null) {
@@ -77,7 +86,15 @@ export function requireGrad(x: Tensor, value: boolean): Tensor {
 const fills: (Prepared | undefined)[] = []
 
 /** Sets every element, without recording. */
-export function fillValues(x: Tensor, value: Num): Tensor {
+export function fillValues(x: Tensor, value: Num | Complex): Tensor {
+  if (x.dtype.isComplex) {
+    const { re, im } = value instanceof Complex ? value : { re: Number(value), im: 0 }
+    fillValues(partOf(x, 0), re)
+    fillValues(partOf(x, 1), im)
+    return x
+  }
+  if (value instanceof Complex)
+    throw new RuntimeError(`value cannot be converted to type ${x.dtype.name} without overflow: ${value}`)
   const { compute } = x.dtype
   const type = compute === 'bool' ? 'i32' : compute
   const value0 = k.cast(scalar(0, type), compute)
@@ -91,7 +108,7 @@ export function fillValues(x: Tensor, value: Num): Tensor {
 }
 
 /** A tensor of `sizes` filled with `value`. */
-export function filled(sizes: Sizes, value: Num, dtype: DType): Tensor {
+export function filled(sizes: Sizes, value: Num | Complex, dtype: DType): Tensor {
   return fillValues(uninitialised(sizes, dtype), value)
 }
 
@@ -118,25 +135,27 @@ export function empty(...given: SizeArgs): Tensor {
 }
 
 /** `size` filled with `value`; the dtype follows the value (bool, int64 or the default float) if not given. */
-export function full(size: Sizes, value: Num, options: CreateOptions = {}): Tensor {
+export function full(size: Sizes, value: Num | Complex, options: CreateOptions = {}): Tensor {
   const dtype = options.dtype ?? inferredDtype(value)
   return finish(filled(checkSizes('full', sizesOf('full', [size])), value, dtype), options)
 }
 
-function inferredDtype(value: Num): DType {
+function inferredDtype(value: Num | Complex): DType {
+  if (value instanceof Complex) return toComplexType(getDefaultDtype())
   if (typeof value === 'boolean') return bool
   if (typeof value === 'bigint') return int64
   return Number.isInteger(value) ? int64 : getDefaultDtype()
 }
 
-const like = (x: Tensor, value: Num, options: CreateOptions): Tensor =>
+const like = (x: Tensor, value: Num | Complex, options: CreateOptions): Tensor =>
   finish(filled(x.sizes, value, options.dtype ?? x.dtype), options)
 /** Zeros like `x` in sizes and dtype. */
 export const zerosLike = (x: Tensor, options: CreateOptions = {}): Tensor => like(x, 0, options)
 /** Ones like `x` in sizes and dtype. */
 export const onesLike = (x: Tensor, options: CreateOptions = {}): Tensor => like(x, 1, options)
 /** `value` everywhere, like `x` in sizes and dtype. */
-export const fullLike = (x: Tensor, value: Num, options: CreateOptions = {}): Tensor => like(x, value, options)
+export const fullLike = (x: Tensor, value: Num | Complex, options: CreateOptions = {}): Tensor =>
+  like(x, value, options)
 /** Uninitialised memory like `x` in sizes and dtype. */
 export const emptyLike = (x: Tensor, options: CreateOptions = {}): Tensor =>
   finish(uninitialised(x.sizes, options.dtype ?? x.dtype), options)
@@ -159,10 +178,11 @@ function shapeOfData(data: unknown): number[] {
   return [data.length, ...inner]
 }
 
-function flattenInto(out: Num[], data: unknown): void {
+function flattenInto(out: (Num | Complex)[], data: unknown): void {
   if (Array.isArray(data)) for (const d of data) flattenInto(out, d)
   else if (data instanceof Tensor) flattenInto(out, data.tolist())
   else if (ArrayBuffer.isView(data)) for (const v of data as unknown as Iterable<Num>) out.push(v)
+  else if (data instanceof Complex) out.push(data)
   else if (typeof data === 'number' || typeof data === 'bigint' || typeof data === 'boolean') out.push(data)
   else
     throw new TypeError(
@@ -180,13 +200,14 @@ const ARRAY_DTYPES: readonly [new (n: number) => RawArray, DType][] = [
   [Uint8Array, uint8],
 ]
 
-function dtypeOfData(data: unknown, values: readonly Num[]): DType {
+function dtypeOfData(data: unknown, values: readonly (Num | Complex)[]): DType {
   const array = ARRAY_DTYPES.find(([type]) => data instanceof type)
   if (array) return array[1]
   if (data instanceof Tensor) return data.dtype
   const nested = Array.isArray(data) ? data.flat(8).find((d) => d instanceof Tensor) : undefined
   if (nested instanceof Tensor) return nested.dtype
   if (values.length === 0) return getDefaultDtype()
+  if (values.some((v) => v instanceof Complex)) return toComplexType(getDefaultDtype())
   if (values.every((v) => typeof v === 'boolean')) return bool
   return values.every((v) => typeof v !== 'number' || Number.isInteger(v)) ? int64 : getDefaultDtype()
 }
@@ -211,13 +232,25 @@ export function tensor(data: TensorData, options: CreateOptions = {}): Tensor {
     copyValues(data, out)
     return finish(out, options)
   }
-  const values: Num[] = []
+  const values: (Num | Complex)[] = []
   flattenInto(values, data)
   const dtype = options.dtype ?? dtypeOfData(data, values)
   const out = uninitialised(sizes, dtype)
+  if (dtype.isComplex) {
+    onHost('tensor', [partsOf(out)], 'w', (raw) => {
+      for (let i = 0; i < values.length; i++) {
+        const v = values[i]
+        raw[2 * i] = v instanceof Complex ? v.re : Number(v)
+        raw[2 * i + 1] = v instanceof Complex ? v.im : 0
+      }
+    })
+    return finish(out, options)
+  }
+  const complex = values.find((v) => v instanceof Complex)
+  if (complex !== undefined) throw new TypeError(`tensor(): can't store the complex number ${complex} as ${dtype}`)
   onHost('tensor', [out], 'w', (raw) => {
     const target = raw as unknown as (number | bigint)[]
-    for (let i = 0; i < values.length; i++) target[i] = encode(dtype, values[i])
+    for (let i = 0; i < values.length; i++) target[i] = encode(dtype, values[i] as Num)
   })
   return finish(out, options)
 }
@@ -269,6 +302,8 @@ export const arange: (...args: Args<[start: number, end?: number, step?: number]
     if ((end - start) * step < 0) throw new RuntimeError('upper bound and lower bound inconsistent with step sign')
     const whole = [start, end, step].every(Number.isInteger)
     const to = dtype ?? (whole ? int64 : getDefaultDtype())
+    if (to.isComplex)
+      return finish(arange(start, end, step, { dtype: toRealType(to) }).to(to), { requiresGrad: requiresGrad ?? false })
     // Counted in the dtype, but as many as the exact bounds give.
     const [first, by] = to.isFloatingPoint ? [start, step] : [Math.trunc(start), Math.trunc(step)]
     const out = arithmetic(Math.ceil((end - start) / step), first, by, to)
@@ -329,14 +364,14 @@ export const newZeros = newFilled(0)
 /** Ones of `x`'s dtype. */
 export const newOnes = newFilled(1)
 /** `value` everywhere, of `x`'s dtype. */
-export const newFull = (x: Tensor, size: Sizes, value: Num, options: CreateOptions = {}): Tensor =>
+export const newFull = (x: Tensor, size: Sizes, value: Num | Complex, options: CreateOptions = {}): Tensor =>
   finish(filled(size, value, options.dtype ?? x.dtype), options)
 /** `tensor(data)` of `x`'s dtype. */
 export const newTensor = (x: Tensor, data: TensorData, options: CreateOptions = {}): Tensor =>
   tensor(data, { dtype: x.dtype, ...options })
 
 /** Sets every element to `value`. */
-export function fill_(x: Tensor, value: Num | Tensor): Tensor {
+export function fill_(x: Tensor, value: Num | Complex | Tensor): Tensor {
   if (value instanceof Tensor) {
     if (value.ndim > 0)
       throw new RuntimeError(

@@ -12,6 +12,7 @@ import {
   uniformFill,
 } from '../base/random.ts'
 import type { Sizes } from '../base/shape.ts'
+import { partsOf } from '../tensor/complex.ts'
 import { copyValues, snapshot } from '../tensor/elementwise.ts'
 import { onHost } from '../tensor/host.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
@@ -134,6 +135,10 @@ export function redraw(x: Tensor, name: string, draw: (x: Tensor) => void): Tens
 
 /** Sets every element of `x` to a uniform number in [from, to). */
 export function drawUniform(x: Tensor, g: Generator, from = 0, to = 1): Tensor {
+  if (x.dtype.isComplex) {
+    drawUniform(partsOf(x), g, from, to)
+    return x
+  }
   requireFloat('check_uniform_bounds', x.dtype)
   const round = rounding(x.dtype)
   return fillDraws(x, (out) => uniformFill(g, out as Float32Array, from, to, round))
@@ -141,6 +146,12 @@ export function drawUniform(x: Tensor, g: Generator, from = 0, to = 1): Tensor {
 
 /** Sets every element of `x` to a normal number. */
 export function drawNormal(x: Tensor, g: Generator, mean = 0, std = 1): Tensor {
+  if (x.dtype.isComplex) {
+    // The variance is that of the number, half of it in each part; the mean is real.
+    drawNormal(partsOf(x), g, 0, std * Math.SQRT1_2)
+    if (mean !== 0) copyValues(x.detach().add(mean), x)
+    return x
+  }
   requireFloat('normal_kernel_cpu', x.dtype)
   const narrow = isNarrow(x.dtype)
   return fillDraws(x, (out, contiguous) => {

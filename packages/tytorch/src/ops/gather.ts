@@ -4,6 +4,7 @@ import { IndexError, RuntimeError } from '../base/errors.ts'
 import { numelOf, type Sizes, wrapDim } from '../base/shape.ts'
 import { constant, type Expr, gather as gatherAt, k, load, position, scalar } from '../ir/expr.ts'
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
+import { partOf } from '../tensor/complex.ts'
 import { type Args, op } from '../tensor/define.ts'
 import { onHost, type Raw } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
@@ -43,12 +44,27 @@ export function outside(index: Tensor, low: number, size: number): number | null
   return found
 }
 
+/** True if all numbers of two words each are in [low, size), low at most 0; false may be wrong for sizes beyond 2^30. */
+function allInside(words: Int32Array, low: number, size: number): boolean {
+  const last = Math.min(size, 2 ** 31) - 1
+  // Without a branch: the upper word repeats the sign of the lower one, and neither difference is negative.
+  let upper = 0
+  let sign = 0
+  for (let i = 0; i < words.length; i += 2) {
+    const v = words[i]
+    upper |= words[i + 1] ^ (v >> 31)
+    sign |= (v - low) | (last - v)
+  }
+  return upper === 0 && sign >= 0
+}
+
 function firstOutside(raw: Raw, wide: boolean, low: number, size: number): number | null {
   if (!wide) {
     for (const v of raw as Int32Array) if (v < low || v >= size) return v
     return null
   }
   const words = new Int32Array(raw.buffer as ArrayBuffer, raw.byteOffset, 2 * raw.length)
+  if (low <= 0 && allInside(words, low, size)) return null
   for (let i = 0; i < words.length; i += 2) {
     const v = words[i + 1] * 2 ** 32 + (words[i] >>> 0)
     if (v < low || v >= size) return v
@@ -124,6 +140,12 @@ function pickRows(source: Tensor, { sizes, strides, index, unit, size }: Plan, o
 /** Fills `out`, of the plan's sizes, with the elements of `source` that the plan names. */
 export function pick(source: Tensor, plan: Plan, out: Tensor): Tensor {
   if (out.count === 0 || pickRows(source, plan, out)) return out
+  if (source.dtype.isComplex) {
+    const parts = { ...plan, strides: plan.strides.map((s) => 2 * s), unit: 2 * plan.unit }
+    pick(partOf(source, 0), parts, partOf(out, 0))
+    pick(partOf(source, 1), parts, partOf(out, 1))
+    return out
+  }
   const sizes = plan.sizes.length ? plan.sizes : [1]
   const last = sizes.length - 1
   const step = plan.strides[last] ?? 0

@@ -113,3 +113,22 @@ export function registerHook(x: Tensor, hook: GradHook): HookHandle {
     },
   }
 }
+
+/**
+ * Calls `hook` with the leaf `x` each time backward has added into its gradient. Throws RuntimeError for a tensor that
+ * requires no gradient or is no leaf.
+ */
+export function registerPostAccumulateGradHook(x: Tensor, hook: (x: Tensor) => void): HookHandle {
+  if (!requiresGrad(x)) throw new RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+  if (!x.isLeaf) throw new RuntimeError('post accumulate grad hooks cannot be registered on non-leaf tensors')
+  const leaf = leafOf(x)
+  leaf.afterwards ??= []
+  const list = leaf.afterwards
+  list.push(hook)
+  return {
+    remove() {
+      const at = list.indexOf(hook)
+      if (at >= 0) list.splice(at, 1)
+    },
+  }
+}

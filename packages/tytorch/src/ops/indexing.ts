@@ -1,5 +1,6 @@
 // x[...]: `at` and `setAt` with Python's indices, and index and indexPut, which take one tensor a dimension.
 // Placement of the result's dimensions is NumPy's: https://numpy.org/doc/stable/user/basics.indexing.html
+import type { Complex } from '../base/complex.ts'
 import { bool, type DType, int32, int64, uint8 } from '../base/dtype.ts'
 import { IndexError, RuntimeError, ValueError } from '../base/errors.ts'
 import { broadcastSizes, expandStrides, type Sizes, sameSizes } from '../base/shape.ts'
@@ -330,7 +331,7 @@ export const at: (x: Tensor, ...index: Index[]) => Tensor = (x, ...index) => {
 }
 
 /** What may be assigned: a number, a tensor, or nested arrays. */
-export type Assigned = Num | Tensor | readonly Assigned[]
+export type Assigned = Num | Complex | Tensor | readonly Assigned[]
 
 /**
  * Python's `x[index] = value`, in place and recorded: `index` is a list of what `at` takes (or one of them).
@@ -364,7 +365,7 @@ function integerShape(x: Tensor, { dim, index }: Slot): void {
 
 function asAssigned(value: Assigned, dtype: DType): Tensor {
   if (value instanceof Tensor) return value
-  return Array.isArray(value) ? tensor(value as number[], { dtype }) : scalarTensor(value as Num, dtype)
+  return Array.isArray(value) ? tensor(value as number[], { dtype }) : scalarTensor(value as Num | Complex, dtype)
 }
 
 /** Without the leading dimensions of size 1 that make it larger than its place. */

@@ -1,7 +1,7 @@
 // Matrix products: mm, bmm, matmul with its broadcasting, addmm, linear and their kin, all on the device's matmul.
 import { type DType, float32, float64, int32, int64 } from '../base/dtype.ts'
-import { RuntimeError } from '../base/errors.ts'
-import { broadcastSizes, numelOf, type Sizes } from '../base/shape.ts'
+import { NotImplementedError, RuntimeError } from '../base/errors.ts'
+import { broadcastSizes, numelOf, type Sizes, sameSizes } from '../base/shape.ts'
 import { op } from '../tensor/define.ts'
 import { record } from '../tensor/node.ts'
 import { device } from '../tensor/run.ts'
@@ -13,6 +13,7 @@ import { expand, transpose } from './view.ts'
 
 /** The dtype in which the device multiplies matrices of `dtype`. */
 function productDtype(dtype: DType): 'float32' | 'float64' | 'int32' | 'int64' {
+  if (dtype.isComplex) throw new NotImplementedError(`"addmm_impl_cpu_" not implemented for '${dtype.title}'`)
   if (dtype === float64) return 'float64'
   if (dtype === int64) return 'int64'
   return dtype.isFloatingPoint ? 'float32' : 'int32'
@@ -134,7 +135,26 @@ export const addmm: (x: Tensor, mat1: Tensor, mat2: Tensor, options?: AddOptions
       ...matrixGradient(g, saved, needs.slice(1)),
     ])
   },
+  inPlace: (x: Tensor, mat1: Tensor, mat2: Tensor, beta = 1, alpha = 1) => {
+    if (mat1.ndim === 2 && mat2.ndim === 2 && mat1.sizes[1] === mat2.sizes[0])
+      checkInto(x, [mat1.sizes[0], mat2.sizes[1]])
+    return x.copy_(addmm(x, mat1, mat2, { beta, alpha }))
+  },
 })
+
+/** Throws RuntimeError if a result of `sizes` does not fit into `x` as it is. */
+function checkInto(x: Tensor, sizes: Sizes): void {
+  if (sameSizes(x.sizes, sizes)) return
+  throw new RuntimeError(
+    `Bad in-place call: input tensor size [${x.sizes.join(', ')}] and output tensor size [${sizes.join(', ')}] should match`,
+  )
+}
+
+/** The result of a product added to `x`, in `x`: it must not have grown by broadcasting. */
+function into(x: Tensor, result: Tensor): Tensor {
+  checkInto(x, result.sizes)
+  return x.copy_(result)
+}
 
 /** Products of a batch of matrices, [b, n, m] and [b, m, p]. */
 export const bmm: (x: Tensor, mat2: Tensor) => Tensor = op({
@@ -332,6 +352,7 @@ export const addmv: (x: Tensor, mat: Tensor, vec: Tensor, options?: AddOptions) 
   samples: (t) => [[t(3), t(3, 4), t(4)]],
   differentiable: true,
   forward: (x: Tensor, mat: Tensor, vec: Tensor, beta = 1, alpha = 1) => blended(x, mv(mat, vec), beta, alpha),
+  inPlace: (x: Tensor, mat: Tensor, vec: Tensor, beta = 1, alpha = 1) => into(x, addmv(x, mat, vec, { beta, alpha })),
 })
 
 /** beta * input + alpha * (batch1 @ batch2). */
@@ -342,6 +363,8 @@ export const baddbmm: (x: Tensor, batch1: Tensor, batch2: Tensor, options?: AddO
   differentiable: true,
   forward: (x: Tensor, batch1: Tensor, batch2: Tensor, beta = 1, alpha = 1) =>
     blended(x, bmm(batch1, batch2), beta, alpha),
+  inPlace: (x: Tensor, batch1: Tensor, batch2: Tensor, beta = 1, alpha = 1) =>
+    into(x, baddbmm(x, batch1, batch2, { beta, alpha })),
 })
 
 /** The transpose of the last two dimensions, for callers that mean matrices. */

@@ -1,11 +1,11 @@
 // Choosing elements by a boolean mask: where, maskedFill, maskedSelect, maskedScatter, and nonzero.
-import { bool, type DType, encode, float32, int64, type Operand, resultType, scalarKind } from '../base/dtype.ts'
+import { bool, type DType, encode, float32, int64, resultType } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { broadcastSizes, type Sizes, sameSizes } from '../base/shape.ts'
 import { k, load, scalar } from '../ir/expr.ts'
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
 import { type Args, type Num, op, type TensorLike } from '../tensor/define.ts'
-import { copyValues, reduceLike, shapeOf } from '../tensor/elementwise.ts'
+import { copyValues, operandOf, reduceLike, shapeOf } from '../tensor/elementwise.ts'
 import { readsValues } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
 import { broadcastAll, Prepared, runMap } from '../tensor/run.ts'
@@ -40,9 +40,6 @@ function choose(condition: Tensor, a: Tensor, b: Tensor, dtype: DType): Tensor {
   return out
 }
 
-const operandOf = (x: TensorLike): Operand =>
-  x instanceof Tensor ? { dtype: x.dtype, rank: x.ndim } : { dtype: bool, rank: 0, weak: scalarKind(x) }
-
 interface Where {
   (condition: Tensor, input: TensorLike, other: TensorLike): Tensor
   (condition: Tensor): Tensor[]
@@ -65,8 +62,8 @@ export const where: Where = op<(condition: Tensor, input?: TensorLike, other?: T
       )
     }
     const dtype = resultType([operandOf(x), operandOf(y)])
-    const a = x instanceof Tensor ? x : scalarTensor(x, dtype)
-    const b = y instanceof Tensor ? y : scalarTensor(y, dtype)
+    const a = x instanceof Tensor ? x : scalarTensor(x as Num, dtype)
+    const b = y instanceof Tensor ? y : scalarTensor(y as Num, dtype)
     const test = condition.dtype === bool ? condition : condition.ne(0)
     const out = choose(test, a, b, dtype)
     const [la, lb] = [shapeOf(a), shapeOf(b)]
@@ -117,6 +114,8 @@ function checkMask(name: string, mask: Tensor): void {
     float64: 'double',
     float16: 'c10::Half',
     bfloat16: 'c10::BFloat16',
+    complex64: 'c10::complex<float>',
+    complex128: 'c10::complex<double>',
     bool: 'bool',
   }[mask.dtype.name]
   throw new RuntimeError(

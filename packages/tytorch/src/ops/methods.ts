@@ -5,18 +5,24 @@ import * as activation from './activation.ts'
 import * as algebra from './algebra.ts'
 import * as arithmetic from './arithmetic.ts'
 import * as arrange from './arrange.ts'
+import { i0 } from './bessel.ts'
 import * as cast from './cast.ts'
 import * as compare from './compare.ts'
+import * as complexes from './complex.ts'
 import * as copy from './copy.ts'
 import * as create from './create.ts'
 import * as elementary from './elementary.ts'
 import * as extreme from './extreme.ts'
+import * as gamma from './gamma.ts'
 import * as gather from './gather.ts'
 import * as graph from './graph.ts'
 import { histogram } from './histogram.ts'
 import * as indexing from './indexing.ts'
+import * as inspect from './inspect.ts'
+import { kron } from './kron.ts'
 import * as linear from './linear.ts'
 import * as masks from './masks.ts'
+import * as overwrite from './overwrite.ts'
 import * as pairs from './pairs.ts'
 import * as patch from './patch.ts'
 import * as pieces from './pieces.ts'
@@ -40,17 +46,20 @@ type InPlace<M> = { [K in keyof M & string as K extends `${string}_` ? never : `
 const internal = {
   create: ['tensor', 'asTensor', 'zeros', 'ones', 'empty', 'full', 'arange', 'linspace', 'eye', 'finish', 'filled', 'fillValues', 'splitSizes', 'requireGrad'],
   extreme: ['valuesIndices', 'pickedGradient', 'max', 'min', 'checkNotEmpty'],
+  complexes: ['complex', 'polar', 'real', 'imag', 'isComplex'],
   statistics: ['variance'],
   view: ['viewOf'],
+  inspect: ['isTensor', 'isFloatingPoint', 'resultType', 'typename'],
   part: ['sliceDim'],
   compare: ['thresholdBackward'],
   graph: ['backwardAll', 'grad'],
   linear: ['linear'],
   arrange: ['trilIndices', 'triuIndices'],
   pairs: ['scalarTensor', 'logspace', 'varMean', 'stdMean', 'fill'],
-  pieces: ['_chunkCat', 'combinations', 'diagonalCopy', 'narrowCopy', 'viewCopy', 'unbindCopy'],
+  pieces: ['_chunkCat', 'combinations', 'diagonalCopy', 'viewCopy', 'unbindCopy'],
   gather: ['outside', 'outOfBounds', 'pick', 'offsetsOf', 'planAlong', 'planSlices', 'checkAlong', 'checkSlices'],
   indexing: ['Slice', 'slice'],
+  gamma: ['polygamma', 'specialZeta'],
   random: ['Generator', 'defaultGenerator', 'manualSeed', 'seed', 'initialSeed', 'getRngState', 'setRngState', 'rand', 'randn', 'randint', 'randperm', 'normal', 'poisson'],
   unique: ['unique', 'uniqueConsecutive', 'searchsorted', 'bucketize'],
   masks: ['where', 'whereOf', 'nonzeroPositions', 'nonzeroColumns'],
@@ -70,8 +79,14 @@ export interface TensorMethods
     InPlace<typeof arithmetic>,
     Methods<typeof compare, Internal<'compare'>>,
     InPlace<Omit<typeof compare, Internal<'compare'>>>,
+    Methods<typeof complexes, Internal<'complexes'>>,
+    Pick<InPlace<typeof complexes>, 'conjPhysical_'>,
     Methods<typeof graph, Internal<'graph'>>,
     Methods<typeof linear, Internal<'linear'>>,
+    Pick<InPlace<typeof linear>, 'addmm_' | 'addmv_' | 'baddbmm_'>,
+    Pick<InPlace<typeof scan>, 'cumsum_' | 'cumprod_'>,
+    Methods<typeof inspect, Internal<'inspect'>>,
+    Methods<typeof overwrite>,
     Methods<typeof algebra>,
     Pick<InPlace<typeof algebra>, 'addbmm_' | 'addr_' | 'renorm_'>,
     Methods<typeof reduce>,
@@ -79,7 +94,7 @@ export interface TensorMethods
     Methods<typeof statistics, Internal<'statistics'>>,
     Methods<typeof view, Internal<'view'>>,
     Methods<typeof part, Internal<'part'>>,
-    Methods<typeof copy>,
+    Methods<typeof copy, 'type'>,
     Methods<typeof arrange, Internal<'arrange'>>,
     Pick<InPlace<typeof arrange>, 'tril_' | 'triu_'>,
     Methods<typeof gather, Internal<'gather'>>,
@@ -110,6 +125,8 @@ export interface TensorMethods
       | 'bitwiseRightShift_'
       | 'trueDivide_'
     >,
+    Methods<typeof gamma, Internal<'gamma'>>,
+    Pick<InPlace<typeof gamma>, 'lgamma_' | 'digamma_' | 'erfinv_' | 'igamma_' | 'igammac_' | 'mvlgamma_'>,
     Methods<typeof pairs, Internal<'pairs'>>,
     Pick<InPlace<typeof pairs>, 'gcd_' | 'lcm_' | 'put_'>,
     Pick<InPlace<typeof patch>, 'indexReduce_'>,
@@ -122,6 +139,12 @@ export interface TensorMethods
     >,
     Pick<InPlace<typeof view>, 'transpose_' | 't_'>,
     Pick<InPlace<typeof copy>, 'detach_'> {
+  readonly i0: Method<typeof i0>
+  readonly i0_: Method<typeof i0>
+  readonly polygamma: (n: number) => Tensor
+  readonly polygamma_: (n: number) => Tensor
+  readonly type: copy.TypeMethod
+  readonly kron: Method<typeof kron>
   readonly max: extreme.ExtremeMethod
   readonly min: extreme.ExtremeMethod
   readonly var: Method<typeof statistics.variance>
@@ -161,8 +184,11 @@ export function installMethods(): void {
     [unary, []],
     [arithmetic, []],
     [compare, internal.compare],
+    [complexes, internal.complexes],
     [graph, internal.graph],
     [linear, internal.linear],
+    [inspect, internal.inspect],
+    [overwrite, []],
     [algebra, []],
     [reduce, []],
     [extreme, internal.extreme],
@@ -179,6 +205,7 @@ export function installMethods(): void {
     [patch, []],
     [pieces, internal.pieces],
     [elementary, []],
+    [gamma, internal.gamma],
     [pairs, internal.pairs],
     [sort, []],
     [uniques, ['searchsorted', 'bucketize']],
@@ -191,6 +218,12 @@ export function installMethods(): void {
       if (fn.inPlace) define(`${name}_`, fn.inPlace)
     }
   }
+  define('i0', i0 as unknown as AnyFunction)
+  define('i0_', (i0 as unknown as Required<AnyFunction>).inPlace)
+  const polygamma = (x: Tensor, n: number): Tensor => gamma.polygamma(n, x)
+  define('polygamma', polygamma as AnyFunction)
+  define('polygamma_', ((x: Tensor, n: number) => x.copy_(polygamma(x, n))) as AnyFunction)
+  define('kron', kron as unknown as AnyFunction)
   define('prelu', rectifier.prelu as unknown as AnyFunction)
   define('hardshrink', rectifier.hardshrink as unknown as AnyFunction)
   define('histogram', histogram as unknown as AnyFunction)

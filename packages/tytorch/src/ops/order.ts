@@ -128,10 +128,33 @@ function insertionSort({ low, high }: Keys, start: number, n: number, out: Uint3
   }
 }
 
-/** The stable order of every row of `width`: positions in the row. */
-export function orderOf(keys: Keys, width: number): Uint32Array {
+/** Up to so many first places of a long row are found without sorting it. */
+const FEW = 16
+
+/** The first `k` places of `sortRow`'s order, the rest left as it was; `k` is at least 1. */
+function leadRow({ low, high }: Keys, start: number, n: number, k: number, out: Uint32Array, at: number): void {
+  for (let i = 0; i < n; i++) {
+    const l = low[start + i]
+    const h = high ? high[start + i] : 0
+    let j = Math.min(i, k)
+    for (; j > 0; j--) {
+      const p = start + out[at + j - 1]
+      const other = high ? high[p] : 0
+      if (other < h || (other === h && low[p] <= l)) break
+      if (j < k) out[at + j] = out[at + j - 1]
+    }
+    if (j < k) out[at + j] = i
+  }
+}
+
+/** The stable order of every row of `width`, or its first `depth` places: positions in the row. */
+export function orderOf(keys: Keys, width: number, depth = width): Uint32Array {
   const out = new Uint32Array(keys.low.length)
-  for (let start = 0; start < out.length; start += width) sortRow(keys, start, width, out, start)
+  const few = depth > 0 && depth <= FEW && width > SHORT
+  for (let start = 0; start < out.length; start += width) {
+    if (few) leadRow(keys, start, width, depth, out, start)
+    else sortRow(keys, start, width, out, start)
+  }
   return out
 }
 

@@ -3,6 +3,7 @@ import { RuntimeError } from '../base/errors.ts'
 import { wrapDim } from '../base/shape.ts'
 import { constant, type Expr, k } from '../ir/expr.ts'
 import * as m from '../ir/maths.ts'
+import { gelu as exactGelu, geluSlope } from '../ir/special.ts'
 import { type Args, op } from '../tensor/define.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { add, div, mul, rsub, sub } from './arithmetic.ts'
@@ -22,11 +23,8 @@ const CUBIC = 0.044715
 const geluExact = pointwise('gelu', {
   node: 'GeluBackward0',
   kernel: 'GeluKernelImpl',
-  value: (x) => times(x, m.normalCdf(x)),
-  slope: (x) => {
-    const density = times(m.exp(times(times(x, x), c(x, -0.5))), c(x, PDF))
-    return plus(m.normalCdf(x), times(x, density))
-  },
+  value: exactGelu,
+  slope: geluSlope,
   curve: (x) => add(mul(add(erf(mul(x, ROOT)), 1), 0.5), mul(x, mul(exp(mul(mul(x, x), -0.5)), PDF))),
 })
 const tanhInner = (x: Expr): Expr => times(c(x, TANH_SCALE), k.madd(times(times(x, x), x), c(x, CUBIC), x))

@@ -110,6 +110,7 @@ export const maxPool2dWithIndicesBackward: (
   name: 'maxPool2dWithIndicesBackward',
   python: 'max_pool2d_with_indices_backward',
   signature: 'grad_output, self, kernel_size, stride, padding, dilation, ceil_mode, indices',
+  differentiable: true,
   samples: (t) => {
     const x = t(2, 4, 6)
     const [values, indices] = maxPool2d(x.detach(), 2, { returnIndices: true })
@@ -131,7 +132,11 @@ export const maxPool2dWithIndicesBackward: (
         `Expected a tensor of dimension ${w.sizes.length} and sizes [${w.sizes.join(', ')}], but got gradients [${g.sizes.join(', ')}] and indices [${indices.sizes.join(', ')}]`,
       )
     }
-    return spread(g, indices, x.sizes, 2, 'add')
+    const out = spread(g.detach(), indices, x.sizes, 2, 'add')
+    return record(out, 'MaxPool2DWithIndicesBackwardBackward0', [g, x], [indices], (gg, [index], needs) => [
+      needs[0] ? chosen(gg, index, 2) : null,
+      needs[1] ? gg.zerosLike() : null,
+    ])
   },
 })
 

@@ -1,9 +1,11 @@
 // Writing elements by position. A kernel can't store where it likes, so a host routine (`put`) does the writing for
 // scatter, indexAdd, indexCopy, indexFill, indexPut and maskedScatter, in row-major order of the source.
 import { memory } from '../backend/memory.ts'
-import { type DType, decode, encode, int32, int64 } from '../base/dtype.ts'
+import type { Complex } from '../base/complex.ts'
+import { type DType, type DTypeName, decode, encode, int32, int64 } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { contiguousStrides, type Sizes } from '../base/shape.ts'
+import { notImplemented, partOf } from '../tensor/complex.ts'
 import { type Num, writeOut } from '../tensor/define.ts'
 import { copyValues, overlaps, snapshot } from '../tensor/elementwise.ts'
 import { atPointers } from '../tensor/host.ts'
@@ -34,6 +36,13 @@ export function put(target: Tensor, plan: Plan, source: Tensor, how: Put): Tenso
   if (sizes.includes(0)) return target
   const from =
     source.dtype === target.dtype ? (overlaps(target, source) ? source.clone() : source) : source.to(target.dtype)
+  if (target.dtype.isComplex) {
+    if (how !== 'set' && how !== 'add') throw notImplemented('scatter', target.dtype)
+    const parts = { ...plan, strides: plan.strides.map((s) => 2 * s), unit: 2 * plan.unit }
+    put(partOf(target, 0), parts, partOf(from, 0), how)
+    put(partOf(target, 1), parts, partOf(from, 1), how)
+    return target
+  }
   const base = positionsOf(plan.index)
   const last = sizes.length - 1
   // The routine below must not keep tensors, which live as long as a compiled function does otherwise.
@@ -44,7 +53,7 @@ export function put(target: Tensor, plan: Plan, source: Tensor, how: Put): Tenso
   const { dtype } = target
   const { unit, size } = plan
   const { count } = base
-  const put = ([to, index, values]: readonly number[]): void => {
+  const write = ([to, index, values]: readonly number[]): void => {
     const row: Row = {
       n: sizes[last],
       unit,
@@ -57,7 +66,7 @@ export function put(target: Tensor, plan: Plan, source: Tensor, how: Put): Tenso
     }
     walkRows(sizes, strides, row, writerOf(dtype, how))
   }
-  atPointers('put', [target.pointer, base.pointer, from.pointer], 'urr', put)
+  atPointers('put', [target.pointer, base.pointer, from.pointer], 'urr', write)
   return target
 }
 
@@ -157,7 +166,7 @@ function writerOf(dtype: DType, how: Put): Writer {
     float16: views.u16,
     bfloat16: views.u16,
     int64: views.u8,
-  }[dtype.name]
+  }[dtype.name as Exclude<DTypeName, 'complex64' | 'complex128'>]
   const combine = COMBINE[how]
   return (row) =>
     forRow(row, (t, s) => {
@@ -167,11 +176,25 @@ function writerOf(dtype: DType, how: Put): Writer {
 
 function adder(data: Float32Array | Float64Array): Writer {
   return (row) => {
-    const { n, at, unit, size } = row
-    const [targetStep, indexStep, sourceStep] = row.steps
+    const { n, at, unit, size, steps } = row
+    const [targetStep, indexStep, sourceStep] = steps
+    let { target, index, source } = row
+    if (indexStep === 0) {
+      const p = at[index]
+      target += (p < 0 ? p + size : p) * unit
+      for (let i = 0; i < n; i++) {
+        data[target] += data[source]
+        target += targetStep
+        source += sourceStep
+      }
+      return
+    }
     for (let i = 0; i < n; i++) {
-      const p = at[row.index + i * indexStep]
-      data[row.target + i * targetStep + (p < 0 ? p + size : p) * unit] += data[row.source + i * sourceStep]
+      const p = at[index]
+      data[target + (p < 0 ? p + size : p) * unit] += data[source]
+      target += targetStep
+      index += indexStep
+      source += sourceStep
     }
   }
 }
@@ -195,7 +218,7 @@ function mover(itemsize: number): Writer {
 }
 
 /** A number as a 0-d tensor of `dtype`. */
-export const scalarTensor = (value: Num, dtype: DType): Tensor => filled([], value, dtype)
+export const scalarTensor = (value: Num | Complex, dtype: DType): Tensor => filled([], value, dtype)
 
 /** `result` written to `out`, if given. Throws RuntimeError if `out` shares memory with itself or with the inputs. */
 export function intoOut(name: string, result: Tensor, out: Tensor | undefined, inputs: readonly Tensor[]): Tensor {

@@ -89,25 +89,26 @@ export const mean: Reduction = op({
 })
 
 /** Sums `x` down to `sizes`, which broadcast to its sizes: the gradient of broadcasting. */
-export const sumToSize: (x: Tensor, ...size: [size: Sizes] | number[]) => Tensor = op({
-  name: 'sumToSize',
-  signature: 'input, a, b, c, d, e, f, g, h',
-  samples: (t) => [
-    [t(2, 3, 4), [3, 1]],
-    [t(2, 3), 2, 1],
-    [t(3), [3]],
-  ],
-  differentiable: true,
-  forward: (x: Tensor, ...given: unknown[]) => {
-    const size = sizesOf('sumToSize', given)
-    if (size.length === 0) return sum(x)
-    const lead = x.ndim - size.length
-    const dims = x.sizes.map((_, i) => i).filter((i) => i < lead || (size[i - lead] === 1 && x.sizes[i] !== 1))
-    const bad = lead < 0 || size.some((n, i) => n !== x.sizes[i + lead] && n !== 1)
-    if (bad) throw new RuntimeError(`size {[${size}]} is not expandable to size {[${x.sizes}]}.`)
-    return dims.length === 0 ? x : sum(x, dims, true).view(size)
-  },
-})
+export const sumToSize: (x: Tensor, ...size: number[] | [size: Sizes] | [options: { readonly size: Sizes }]) => Tensor =
+  op({
+    name: 'sumToSize',
+    signature: 'input, size, b, c, d, e, f, g, h',
+    samples: (t) => [
+      [t(2, 3, 4), [3, 1]],
+      [t(2, 3), 2, 1],
+      [t(3), [3]],
+    ],
+    differentiable: true,
+    forward: (x: Tensor, ...given: unknown[]) => {
+      const size = sizesOf('sumToSize', given)
+      if (size.length === 0) return sum(x)
+      const lead = x.ndim - size.length
+      const dims = x.sizes.map((_, i) => i).filter((i) => i < lead || (size[i - lead] === 1 && x.sizes[i] !== 1))
+      const bad = lead < 0 || size.some((n, i) => n !== x.sizes[i + lead] && n !== 1)
+      if (bad) throw new RuntimeError(`size {[${size}]} is not expandable to size {[${x.sizes}]}.`)
+      return dims.length === 0 ? x : sum(x, dims, true).view(size)
+    },
+  })
 
 /** The product over `dim` (all by default). */
 export const prod: (x: Tensor, ...args: Args<[dim?: number | null, keepdim?: boolean], ReduceOptions>) => Tensor = op({

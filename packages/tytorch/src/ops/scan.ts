@@ -135,6 +135,7 @@ export const cumsum: Cumulative = op({
       fromTheEnd(g, d).to(from),
     ])
   },
+  inPlace: (x: Tensor, dim: number, dtype?: DType | null) => x.copy_(cumsum(x, dim, { dtype: dtype ?? x.dtype })),
 })
 
 /** Running sums from the last element backwards. */
@@ -160,6 +161,9 @@ export const cumprod: Cumulative = op({
       cumprodGradient(g, input.to(g.dtype), product, d).to(from),
     ])
   },
+  // The gradient needs the input, which is overwritten.
+  inPlace: (x: Tensor, dim: number, dtype?: DType | null) =>
+    x.copy_(cumprod(x.clone(), dim, { dtype: dtype ?? x.dtype })),
 })
 
 /** sum over j >= i of g[j] * (product up to j without i): by division, or term by term where an element is zero. */

@@ -30,13 +30,14 @@ function picked(x: Tensor, dim: number, indices: Tensor, name: string): Tensor {
 }
 
 // Host routine.
-/** The `k` positions along `dim` that `choice` picks from the order of each row. */
+/** The `k` positions along `dim` that `choice` picks from the order of each row, of which it reads `depth` places. */
 function positionsAlong(
   x: Tensor,
   dim: number,
   k: number,
   descending: boolean,
   choice: (order: Uint32Array, start: number, keys: Keys, width: number) => ArrayLike<number>,
+  depth?: number,
 ): Tensor {
   const { sizes, width, rows } = layout(x, dim)
   const packed = rowsOf(x.detach(), dim)
@@ -44,7 +45,7 @@ function positionsAlong(
   const out = empty(x.ndim === 0 ? [] : [...sizes.slice(0, -1), k], int64)
   onHost('sort', [packed, out], 'rw', (from, to) => {
     const keys = keysIn(from, type, descending)
-    const order = orderOf(keys, width)
+    const order = orderOf(keys, width, depth)
     const positions = new Uint32Array(rows * k)
     for (let r = 0; r < rows; r++) positions.set(choice(order, r * width, keys, width), r * k)
     writePositions(to, positions)
@@ -105,7 +106,7 @@ export const topk: (
     const d = wrapDim(dim, x.ndim)
     const { width } = layout(x, d)
     if (!(k >= 0 && k <= width)) throw new RuntimeError('selected index k out of range')
-    const indices = positionsAlong(x, d, k, largest, (order, start) => order.subarray(start, start + k))
+    const indices = positionsAlong(x, d, k, largest, (order, start) => order.subarray(start, start + k), k)
     return valuesIndices(picked(x, d, indices, 'TopkBackward0'), indices)
   },
 })

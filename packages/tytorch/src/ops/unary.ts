@@ -254,7 +254,8 @@ export const acosh: Unary = unary({
   name: 'acosh',
   dtype: 'float',
   expr: m.acosh,
-  grad: (g, x) => g.mul(x.mul(x).sub(1).rsqrt()),
+  // The product of two roots has the branch cut of complex acosh.
+  grad: (g, x) => (x.dtype.isComplex ? g.mul(x.sub(1).rsqrt()).mul(x.add(1).rsqrt()) : g.mul(x.mul(x).sub(1).rsqrt())),
   saves: 'x',
   domain: { low: 1.2, high: 4 },
 })

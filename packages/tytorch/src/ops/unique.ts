@@ -175,15 +175,20 @@ export const bincount: (
   forward: (x: Tensor, weights?: Tensor | null, minlength = 0) => {
     if (x.dtype.kind !== 'int') throw new NotImplementedError(`"bincount_cpu" not implemented for '${x.dtype.title}'`)
     if (minlength < 0) throw new RuntimeError('minlength should be >= 0')
-    const values = doubles(x)
-    if (x.ndim !== 1 || values.some((v) => v < 0))
-      throw new RuntimeError('bincount only supports 1-d non-negative integral inputs.')
+    const values = wide(x).raw() as Float64Array
+    let least = 0
+    let n = minlength
+    for (let i = 0; i < values.length; i++) {
+      const v = values[i]
+      if (v < least) least = v
+      if (v >= n) n = v + 1
+    }
+    if (x.ndim !== 1 || least < 0) throw new RuntimeError('bincount only supports 1-d non-negative integral inputs.')
     if (weights && !sameSizes(weights.sizes, x.sizes))
       throw new RuntimeError('weights should be 1-d and have the same length as input')
-    const n = values.reduce((most, v) => Math.max(most, v + 1), minlength)
     if (!weights) {
       const counts = new Uint32Array(n)
-      for (const v of values) counts[v]++
+      for (let i = 0; i < values.length; i++) counts[values[i]]++
       return positionsTensor(counts, [n])
     }
     const dtype = weights.dtype === float32 ? float32 : float64

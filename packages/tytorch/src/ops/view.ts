@@ -26,33 +26,36 @@ export function viewOf(
   return record(out, name, [x], [], backward)
 }
 
-type SizesArgs = number[] | [sizes: Sizes]
+/** Sizes (dimensions) one by one, as one array, or by PyTorch's name. */
+export type SizesArgs<K extends string = 'size'> = number[] | [sizes: Sizes] | [options: { readonly [P in K]: Sizes }]
 
 /** The same elements with other sizes, one of which may be -1; never copies. Throws RuntimeError if it would have to. */
-export const view: (x: Tensor, ...sizes: SizesArgs | [dtype: DType]) => Tensor = op({
-  name: 'view',
-  signature: 'input, a, b, c, d, e, f, g, h',
-  samples: (t) => [
-    [t(3, 4), 4, 3],
-    [t(3, 4), -1],
-    [t(2, 6), [3, 2, 2]],
-    [t(0, 3), 3, 0],
-    [t(), 1],
-  ],
-  differentiable: true,
-  forward: (x: Tensor, ...given: unknown[]) => {
-    if (given[0] instanceof DTypeClass) return viewDtype(x, given[0])
-    const target = inferSizes(sizesOf('view', given), x.count)
-    const strides = viewStrides(x.sizes, x.strides, target)
-    if (!strides) {
-      throw new RuntimeError(
-        "view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces). Use .reshape(...) instead.",
-      )
-    }
-    const { sizes } = x
-    return viewOf(x, target, strides, x.offset, 'ViewBackward0', (g) => [g.reshape(sizes)])
-  },
-})
+export const view: (x: Tensor, ...sizes: SizesArgs | [dtype: DType] | [options: { readonly dtype: DType }]) => Tensor =
+  op({
+    name: 'view',
+    signature: 'input, size, b, c, d, e, f, g, h, *, dtype',
+    samples: (t) => [
+      [t(3, 4), 4, 3],
+      [t(3, 4), -1],
+      [t(2, 6), [3, 2, 2]],
+      [t(0, 3), 3, 0],
+      [t(), 1],
+    ],
+    differentiable: true,
+    forward: (x: Tensor, ...given: unknown[]) => {
+      const dtype = given[8] ?? given[0]
+      if (dtype instanceof DTypeClass) return viewDtype(x, dtype)
+      const target = inferSizes(sizesOf('view', given), x.count)
+      const strides = viewStrides(x.sizes, x.strides, target)
+      if (!strides) {
+        throw new RuntimeError(
+          "view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces). Use .reshape(...) instead.",
+        )
+      }
+      const { sizes } = x
+      return viewOf(x, target, strides, x.offset, 'ViewBackward0', (g) => [g.reshape(sizes)])
+    },
+  })
 
 /** The same bits read as another dtype of the same size. */
 function viewDtype(x: Tensor, dtype: DType): Tensor {
@@ -65,9 +68,9 @@ function viewDtype(x: Tensor, dtype: DType): Tensor {
 }
 
 /** The same elements with other sizes, as a view where possible, else as a copy. */
-export const reshape: (x: Tensor, ...sizes: SizesArgs) => Tensor = op({
+export const reshape: (x: Tensor, ...sizes: SizesArgs<'shape'>) => Tensor = op({
   name: 'reshape',
-  signature: 'input, a, b, c, d, e, f, g, h',
+  signature: 'input, shape, b, c, d, e, f, g, h',
   samples: (t) => [
     [t(3, 4), 4, 3],
     [t(3, 4).t(), -1],
@@ -183,9 +186,9 @@ export const t: (x: Tensor) => Tensor = op({
 })
 
 /** Dimensions in the order given. */
-export const permute: (x: Tensor, ...dims: SizesArgs) => Tensor = op({
+export const permute: (x: Tensor, ...dims: SizesArgs<'dims'>) => Tensor = op({
   name: 'permute',
-  signature: 'input, a, b, c, d, e, f, g, h',
+  signature: 'input, dims, b, c, d, e, f, g, h',
   samples: (t) => [
     [t(2, 3, 4), 2, 0, 1],
     [t(2, 3), [1, 0]],
@@ -239,7 +242,7 @@ export const moveaxis = movedim
 /** Dimensions of size 1 repeated without copying; -1 keeps a size, new leading dimensions may be added. */
 export const expand: (x: Tensor, ...sizes: SizesArgs) => Tensor = op({
   name: 'expand',
-  signature: 'input, a, b, c, d, e, f, g, h',
+  signature: 'input, size, b, c, d, e, f, g, h',
   samples: (t) => [
     [t(3, 1), 3, 4],
     [t(3), 2, -1],

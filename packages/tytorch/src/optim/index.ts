@@ -1,10 +1,13 @@
 // torch.optim: optimizers.
 export { Adadelta, type AdadeltaOptions } from './adadelta.ts'
+export { Adafactor, type AdafactorOptions } from './adafactor.ts'
 export { Adagrad, type AdagradOptions } from './adagrad.ts'
 export { Adam, type AdamOptions, AdamW } from './adam.ts'
 export { Adamax, type AdamaxOptions } from './adamax.ts'
 export { ASGD, type ASGDOptions } from './asgd.ts'
+export { LBFGS, type LBFGSOptions } from './lbfgs.ts'
 export * as lrScheduler from './lrscheduler.ts'
+export { Muon, type MuonOptions } from './muon.ts'
 export { NAdam, type NAdamOptions } from './nadam.ts'
 export { Optimizer, type OptimizerState, type ParamGroup } from './optimizer.ts'
 export { RAdam, type RAdamOptions } from './radam.ts'

@@ -296,7 +296,7 @@ export abstract class Optimizer<O extends object = LearningRate> {
 }
 
 function printed(value: unknown): string {
-  return value instanceof Tensor ? value.toString() : formatValue(value as PythonValue)
+  return value instanceof Tensor || typeof value === 'string' ? value.toString() : formatValue(value as PythonValue)
 }
 
 /** A name in our spelling: `weight_decay` is `weightDecay`. */

@@ -1,8 +1,10 @@
 // Op records: what an op states about itself for the tests, the docs and the parity runner, and the binder that gives
 // every op PyTorch's positional and named arguments. Adding an op is writing one record in ops/.
+import type { Complex } from '../base/complex.ts'
 import { canCast, type DType } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { numelOf, type Sizes, sameSizes } from '../base/shape.ts'
+import { complexOps, complexSafe, isComplexValue, notImplemented } from './complex.ts'
 import type { Binary } from './elementwise.ts'
 import { isGradEnabled } from './mode.ts'
 import { requiresGrad } from './node.ts'
@@ -15,7 +17,7 @@ import { empty, Tensor } from './tensor.ts'
 export type Num = number | bigint | boolean
 
 /** A tensor or a scalar. */
-export type TensorLike = Tensor | Num
+export type TensorLike = Tensor | Num | Complex
 
 /** Arguments as PyTorch takes them: by position, or by name in one trailing options object, or some of each. */
 export type Args<P extends unknown[], O> = P | Mixed<Required<P>, O>
@@ -177,6 +179,7 @@ export interface OpRecordOf<F> {
 // biome-ignore lint/suspicious/noExplicitAny: arguments are checked by the caller's type F
 export function op<F extends (...args: any[]) => unknown>(r: OpRecordOf<(...args: any[]) => ReturnType<F>>): F {
   const s = parse(r.signature)
+  let complex: ((...args: unknown[]) => unknown) | null | undefined
   const call = (forward: (...args: unknown[]) => unknown, given: unknown[]): unknown => {
     const last = given[given.length - 1]
     let out: Tensor | undefined
@@ -185,7 +188,17 @@ export function op<F extends (...args: any[]) => unknown>(r: OpRecordOf<(...args
       out = target as Tensor
       given[given.length - 1] = Object.keys(rest).length ? rest : undefined
     }
-    const result = forward(...bind(r.name, s, given))
+    const bound = bind(r.name, s, given)
+    if (complex === undefined) complex = complexOps.get(r.name) ?? (complexSafe.has(r.name) ? null : refusing(r.name))
+    let result: unknown
+    if (complex === null || !bound.some(isComplexValue)) result = forward(...bound)
+    else if (forward === r.forward) result = complex(...bound)
+    else {
+      const [x, ...rest] = bound as [Tensor, ...unknown[]]
+      const value = complex(x.clone(), ...rest) as Tensor
+      checkCast(value.dtype, x.dtype)
+      result = x.copy_(value)
+    }
     return out ? writeOut(r.name, result as Tensor, out) : result
   }
   const fn = (...given: unknown[]): unknown => call(r.forward, given)
@@ -203,6 +216,14 @@ export function op<F extends (...args: any[]) => unknown>(r: OpRecordOf<(...args
   })
   return (inPlace ? withInPlace(fn, inPlace as (...args: unknown[]) => Tensor) : fn) as F
 }
+
+/** The complex form of an op that has none. */
+const refusing =
+  (name: string) =>
+  (...given: unknown[]): never => {
+    const x = given.flat().find((item) => item instanceof Tensor && item.dtype.isComplex) as Tensor | undefined
+    throw x ? notImplemented(name, x.dtype) : new RuntimeError(`${name}(): complex numbers are not supported`)
+  }
 
 /** The number of elements of a list of sizes or of one number each. */
 export function sizesOf(name: string, given: readonly unknown[]): Sizes {

@@ -1,11 +1,23 @@
 // The element-wise families: records of one or two operands become functions, in-place functions, kernels for every
 // combination of dtypes, and nodes that undo broadcasting on the way back.
 import type { Scalar } from '../backend/device.ts'
-import { bool, type DType, dtypes, getDefaultDtype, type Operand, resultType, scalarKind } from '../base/dtype.ts'
+import { Complex } from '../base/complex.ts'
+import {
+  bool,
+  type DType,
+  dtypes,
+  getDefaultDtype,
+  type Kind,
+  type Operand,
+  resultType,
+  scalarKind,
+  toRealType,
+} from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { broadcastSizes, type Sizes, sameSizes } from '../base/shape.ts'
 import { constant, type Expr, k, load, scalar } from '../ir/expr.ts'
 import { type Arg, mapKernel } from '../ir/kernel.ts'
+import { complexForms, notImplemented, partOf, partsOf } from './complex.ts'
 import {
   checkCast,
   type Domain,
@@ -16,7 +28,7 @@ import {
   withInPlace,
   writeOut,
 } from './define.ts'
-import { isGradEnabled } from './mode.ts'
+import { isGradEnabled, noGrad } from './mode.ts'
 import { type BackwardOne, changeInPlace, record, requiresGrad } from './node.ts'
 import { Prepared, runMap } from './run.ts'
 import { empty, emptyLike, Tensor } from './tensor.ts'
@@ -25,18 +37,21 @@ import { empty, emptyLike, Tensor } from './tensor.ts'
 type Saves = string
 
 /** The operand of an elementwise op as promotion sees it. */
-function operandOf(x: TensorLike): Operand {
+export function operandOf(x: TensorLike): Operand {
   return x instanceof Tensor
     ? { dtype: x.dtype, rank: x.sizes.length }
     : { dtype: bool, rank: 0, weak: scalarKindOf(x) }
 }
 
-function scalarKindOf(x: Num): 'bool' | 'int' | 'float' {
+function scalarKindOf(x: Num | Complex): Kind {
+  if (x instanceof Complex) return 'complex'
   if (typeof x !== 'number' && typeof x !== 'bigint' && typeof x !== 'boolean') {
     throw new TypeError(`expected a Tensor or a number, got ${x === null ? 'null' : typeof x}`)
   }
   return scalarKind(x)
 }
+
+const isComplex = (x: TensorLike): boolean => (x instanceof Tensor ? x.dtype.kind === 'complex' : x instanceof Complex)
 
 /** A scalar as the launch argument of compute type of `dtype`. */
 function launchScalar(x: Num, dtype: DType): Scalar {
@@ -106,8 +121,17 @@ export function unary(r: UnaryRecord): Unary {
     const saved = savesX ? (savesOut ? [x, out] : [x]) : savesOut ? [out] : []
     return record(out, node, [x], saved, (g, s) => [grad(g, s[0], s[s.length - 1])])
   }
+  const ofComplex = (x: Tensor): Tensor => {
+    const form = complexForms.get(r.name)
+    if (!form) throw notImplemented(r.name, x.dtype)
+    const out = form.value(x, x)
+    if (!form.analytic || !grad) return out
+    const saved = savesX ? (savesOut ? [x, out] : [x]) : savesOut ? [out] : []
+    return record(out, node, [x], saved, (g, s) => [grad(g.conj(), s[0], s[s.length - 1]).conj()])
+  }
   const fn = (x: Tensor, options?: UnaryOptions): Tensor => {
     if (!(x instanceof Tensor)) throw new TypeError(`${r.name}(): argument 'input' must be Tensor, not ${typeof x}`)
+    if (x.dtype.kind === 'complex') return options?.out ? writeOut(r.name, ofComplex(x), options.out) : ofComplex(x)
     const p = prepared[x.dtype.index] ?? prepare(x.dtype)
     const out = emptyLike(x, outs[x.dtype.index] ?? p.kernel.args[1].dtype)
     if (x.contiguousLayout && x.count > 0) p.contiguous(x.count, x.pointer, out.pointer)
@@ -116,6 +140,11 @@ export function unary(r: UnaryRecord): Unary {
     return x.node !== null || x.leaf !== null || x.base !== null ? track(x, out) : out
   }
   const inPlace = (x: Tensor): Tensor => {
+    if (x.dtype.kind === 'complex') {
+      const result = ofComplex(x.clone())
+      if (result.dtype !== x.dtype) throw new RuntimeError(`In-place ${r.name} is not supported for complex tensors.`)
+      return x.copy_(result)
+    }
     const p = prepared[x.dtype.index] ?? prepare(x.dtype)
     checkCast(p.kernel.args[1].dtype, x.dtype)
     const recorded = grad !== undefined && isGradEnabled() && requiresGrad(x)
@@ -161,6 +190,7 @@ const copies: (Prepared | undefined)[] = []
 
 /** Copies values from `from` to `to` (broadcast, converted), with no recording. */
 export function copyValues(from: Tensor, to: Tensor): void {
+  if (from.dtype.kind === 'complex' || to.dtype.kind === 'complex') return copyComplex(from, to)
   const at = from.dtype.index * 16 + to.dtype.index
   copies[at] ??= new Prepared(
     mapKernel(
@@ -173,6 +203,22 @@ export function copyValues(from: Tensor, to: Tensor): void {
   if (from.contiguousLayout && to.contiguousLayout && to.count > 0 && sameSizes(from.sizes, to.sizes))
     copies[at].contiguous(to.count, from.pointer, to.pointer)
   else runMap(copies[at], to.sizes, [from, to])
+}
+
+function copyComplex(from: Tensor, to: Tensor): void {
+  if (to.dtype.kind !== 'complex') {
+    const real = partOf(from, 0)
+    if (to.dtype !== bool) return copyValues(real, to)
+    const found = complexForms.get('ne')
+    if (!found) throw notImplemented('copy', from.dtype)
+    const zero = empty([], from.dtype).fill_(0)
+    return copyValues(found.value(from, zero), to)
+  }
+  if (from.dtype.kind === 'complex') {
+    return copyValues(partsOf(from), partsOf(to))
+  }
+  copyValues(from, partOf(to, 0))
+  copyValues(empty([], toRealType(to.dtype)).fill_(0), partOf(to, 1))
 }
 
 /** Partial derivative with respect to one operand; operands that are scalars arrive as numbers. */
@@ -259,10 +305,36 @@ export function binary(r: BinaryRecord): Binary {
     const inputs = first ? (second ? [first, second] : [first]) : [second as Tensor]
     return record(out, node, inputs, saved, backwardOf(grad, ix, iy, io, first ?? x, second ?? y))
   }
+  /** As `fn` and `inPlace` for complex operands: both as tensors of the common dtype. */
+  const ofComplex = (x: TensorLike, y: TensorLike): Tensor => {
+    if (r.numbers && !(x instanceof Tensor)) throw notTensor('input', x)
+    if (r.numbers === 'none' && !(y instanceof Tensor)) throw notTensor('other', y)
+    const common = resultType([operandOf(x), operandOf(y)])
+    r.check?.(common)
+    const form = complexForms.get(r.name)
+    if (!form) throw notImplemented(r.name, common)
+    const as = (t: TensorLike): Tensor => {
+      if (t instanceof Tensor) return t.dtype === common ? t : t.to(common)
+      const made = empty([], common)
+      const [re, im] = t instanceof Complex ? [t.re, t.im] : [Number(t), 0]
+      made.fill_(re)
+      if (im !== 0 || Object.is(im, -0)) partOf(made, 1).fill_(im)
+      return made
+    }
+    if (!form.analytic) return form.value(as(x), as(y), y)
+    const a = x instanceof Complex ? as(x) : x
+    const b = y instanceof Complex ? as(y) : y
+    const out = noGrad(() => form.value(as(a), as(b), y))
+    return grad ? track(a, b, out, null) : out
+  }
   const notTensor = (argument: string, given: TensorLike): TypeError =>
     new TypeError(`${r.name}(): argument '${argument}' must be Tensor, not ${typeof given}`)
   const fn = (x: TensorLike, y: TensorLike, options?: UnaryOptions): Tensor => {
     let out: Tensor
+    if (isComplex(x) || isComplex(y)) {
+      out = ofComplex(x, y)
+      return options?.out ? writeOut(r.name, out, options.out) : out
+    }
     if (x instanceof Tensor && y instanceof Tensor) {
       const p = both(x, y)
       const dtype = p.kernel.args[2].dtype
@@ -281,7 +353,7 @@ export function binary(r: BinaryRecord): Binary {
       else runMap(p, x.sizes, [x, out], [value])
     } else if (y instanceof Tensor) {
       if (r.numbers) throw notTensor('input', x)
-      const { p, value } = withScalar(y, x, false)
+      const { p, value } = withScalar(y, x as Num, false)
       out = emptyLike(y, p.kernel.args[1].dtype)
       runMap(p, y.sizes, [y, out], [value])
     } else
@@ -291,7 +363,17 @@ export function binary(r: BinaryRecord): Binary {
   }
   const inPlace = (x: Tensor, y: TensorLike): Tensor => {
     if (r.numbers === 'none' && !(y instanceof Tensor)) throw notTensor('other', y)
-    const scalarForm = y instanceof Tensor ? null : withScalar(x, y, true)
+    if (isComplex(x) || isComplex(y)) {
+      const result = ofComplex(x.clone(), y)
+      checkCast(result.dtype, x.dtype)
+      if (!sameSizes(result.sizes, x.sizes)) {
+        throw new RuntimeError(
+          `output with shape [${x.sizes.join(', ')}] doesn't match the broadcast shape [${result.sizes.join(', ')}]`,
+        )
+      }
+      return x.copy_(result)
+    }
+    const scalarForm = y instanceof Tensor ? null : withScalar(x, y as Num, true)
     const p = scalarForm ? scalarForm.p : both(x, y as Tensor)
     const scalars = scalarForm ? [scalarForm.value] : []
     const dtype = p.kernel.args[p.kernel.args.length - 1].dtype
@@ -354,7 +436,11 @@ function backwardOf(
   const yDtype = y instanceof Tensor ? y.dtype : null
   const xNumber = x instanceof Tensor ? 0 : x
   const yNumber = y instanceof Tensor ? 0 : y
-  return (g, s, needs) => {
+  return (given, s, needs) => {
+    // The gradient of a complex function is that of a real one with everything but g conjugated: here, g and the result.
+    const complex = given.dtype.kind === 'complex'
+    const g = complex ? given.conj() : given
+    const undo = complex ? (t: Tensor, sizes: Sizes, dtype: DType) => reduced(t.conj(), sizes, dtype) : reduced
     // A tensor that a partial derivative does not read is not there: it gets g in its place.
     const xs = ix >= 0 ? s[ix] : xSizes ? g : xNumber
     const ys = iy >= 0 ? s[iy] : ySizes ? g : yNumber
@@ -379,10 +465,10 @@ export function shapeOf(x: Tensor): Shaped {
 
 /** Sums a gradient over the dimensions that broadcasting added or repeated, and gives it the operand's dtype. */
 export function reduceLike(g: Tensor, like: Shaped): Tensor {
-  return undo(g, like.sizes, like.dtype)
+  return reduced(g, like.sizes, like.dtype)
 }
 
-function undo(g: Tensor, sizes: Sizes, dtype: DType): Tensor {
+function reduced(g: Tensor, sizes: Sizes, dtype: DType): Tensor {
   const cast = g.dtype === dtype ? g : g.to(dtype)
   return sameSizes(cast.sizes, sizes) ? cast : cast.sumToSize(sizes)
 }

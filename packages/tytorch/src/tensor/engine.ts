@@ -39,6 +39,8 @@ function startGradient(root: Tensor, given: Tensor | null | undefined): Tensor {
     return given
   }
   if (root.count !== 1) throw new RuntimeError('grad can be implicitly created only for scalar outputs')
+  if (root.dtype.isComplex)
+    throw new RuntimeError(`grad can be implicitly created only for real scalar outputs but got ${root.dtype}`)
   return root.onesLike()
 }
 
@@ -194,7 +196,10 @@ class Pass {
     }
     if (node instanceof AccumulateGrad) {
       const g = entry.grads[0]
-      if (!this.captures && g) accumulate(node.variable, g, this.arena === null)
+      if (!this.captures && g) {
+        accumulate(node.variable, g, this.arena === null)
+        runAfterwards(node.variable)
+      }
       if (g) this.drop(g.storage)
       return
     }
@@ -271,6 +276,18 @@ class Pass {
     } finally {
       openArena(arena)
     }
+  }
+}
+
+/** Runs user code, which may keep whatever it sees or makes. */
+function runAfterwards(x: Tensor): void {
+  const hooks = x.leaf?.afterwards
+  if (!hooks) return
+  const arena = openArena(null)
+  try {
+    for (const hook of hooks) hook(x)
+  } finally {
+    openArena(arena)
   }
 }
 

@@ -4,6 +4,7 @@ import type { Access } from '../backend/device.ts'
 import { memory } from '../backend/memory.ts'
 import { rawView } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
+import { notImplemented } from './complex.ts'
 import { device } from './run.ts'
 import type { Tensor } from './tensor.ts'
 import { tracer } from './tracer.ts'
@@ -22,6 +23,8 @@ export function onHost(name: string, operands: readonly Tensor[], access: string
       throw new RuntimeError('only a contiguous tensor can be seen as one array; call contiguous() first')
     return t.pointer
   })
+  const complex = operands.find((t) => t.dtype.kind === 'complex')
+  if (complex) throw notImplemented(name, complex.dtype)
   const kinds = operands.map((t) => [t.dtype, t.count] as const)
   atPointers(name, pointers, access, (at) => {
     work(...at.map((pointer, i) => rawView(kinds[i][0], memory.views.buffer, pointer, kinds[i][1])))

@@ -155,12 +155,22 @@ export function historyOf(x: Tensor): Node | null {
   return leaf.accumulator
 }
 
+function otherDtype(x: Tensor, base: Tensor): RuntimeError {
+  return new RuntimeError(
+    `a ${x.dtype} view of a ${base.dtype} tensor was changed in place while recording, which has no gradient here; change the ${base.dtype} tensor itself`,
+  )
+}
+
 /** A view whose base was changed in place takes its history from the base as it is now. */
 function refreshView(x: Tensor): void {
   const base = x.base as Tensor
   x.baseVersion = x.storage.version
   if (base.node === null) return
-  const fresh = enableGrad(() => base.asStrided(x.sizes, x.strides, x.offset))
+  // The real view of a complex tensor counts its strides in parts.
+  if (x.dtype !== base.dtype && base.dtype.kind !== 'complex') throw otherDtype(x, base)
+  const fresh = enableGrad(() =>
+    (x.dtype === base.dtype ? base : base.viewAsReal()).asStrided(x.sizes, x.strides, x.offset),
+  )
   x.node = fresh.node
   x.nodeOutput = 0
 }
@@ -176,7 +186,7 @@ export function record(
   saved: readonly Tensor[],
   backward: BackwardOne,
 ): Tensor {
-  if (isGradEnabled() && out.dtype.kind === 'float') {
+  if (isGradEnabled() && (out.dtype.kind === 'float' || out.dtype.kind === 'complex')) {
     const node = nodeFor(name, inputs, saved, backward, 1, true)
     if (node) adopt(out, node, 0)
   }
@@ -193,7 +203,8 @@ export function recordAll(
 ): void {
   const node = isGradEnabled() ? nodeFor(name, inputs, saved, backward, outs.length, false) : null
   if (!node) return
-  for (let i = 0; i < outs.length; i++) if (outs[i].dtype.kind === 'float') adopt(outs[i], node, i)
+  for (let i = 0; i < outs.length; i++)
+    if (outs[i].dtype.isFloatingPoint || outs[i].dtype.isComplex) adopt(outs[i], node, i)
 }
 
 /** A node over the inputs' histories, or null if none has one. */
@@ -226,6 +237,7 @@ function adopt(x: Tensor, node: Node, index: number): void {
     return
   }
   // A view changed in place: the change becomes part of the base's history, and the view is read from there.
+  if (x.dtype !== base.dtype) throw otherDtype(x, base)
   const view = { sizes: x.sizes, strides: x.strides, offset: x.offset }
   const geometry = { sizes: base.sizes, strides: base.strides, offset: base.offset }
   const before = historyOf(base)

@@ -10,6 +10,9 @@ const SMALL = 4096
 const SLOTS = 64
 /** Bytes allocated between sweeps, at least; half of what survived if that is more. */
 const BUDGET = 48 * 2 ** 20
+/** As many blocks of one size fit between sweeps, up to MOST bytes: when two fill the budget, one in use is half of it. */
+const BLOCKS = 4
+const MOST = 128 * 2 ** 20
 
 /** A run of equal small slots. It is given back when no storage in it is reachable any more. */
 class Slab {
@@ -114,10 +117,26 @@ function register(storage: Storage): void {
   watch.push(storage.watched)
 }
 
+/**
+ * A new owner of the block of one that has waited for its content: a minor collection then finds it, for it is young
+ * when it is dropped. The old one is released.
+ */
+export function renew(storage: Storage): Storage {
+  const { pointer, bytes, slab, watched } = storage
+  if (watched === null) return storage
+  const next = new Storage(pointer, bytes, slab)
+  storage.pointer = watched.pointer = 0
+  register(next)
+  return next
+}
+
 function obtain(bytes: number): number {
   pressure += bytes
   // A trace tells storages apart by their addresses, so none may be used twice in it.
-  if (pressure > budget && tracer === null) sweep()
+  if (pressure > budget && tracer === null) {
+    budget = Math.max(budget, Math.min(BLOCKS * bytes, MOST))
+    if (pressure > budget) sweep()
+  }
   try {
     return memory.alloc(bytes)
   } catch (error) {

@@ -1,6 +1,7 @@
 // The tensor: a typed, strided view of a storage, and its place in the autograd graph. Operations are added to it
 // from the op records (see define.ts), so this file knows none of them.
 import { memory } from '../backend/memory.ts'
+import { Complex } from '../base/complex.ts'
 import { type DType, decode, getDefaultDtype, rawView } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { formatSize, formatTensor } from '../base/format.ts'
@@ -66,13 +67,15 @@ export interface Leaf {
   /** Adds into `grad`; made on first use so that all uses share it. */
   accumulator: Node | null
   retainsGrad: boolean
+  /** Called with the tensor each time backward has added into `grad`. */
+  afterwards?: ((x: Tensor) => void)[]
 }
 
 /** Called with a gradient; a tensor that it returns replaces the gradient. */
 export type GradHook = (grad: Tensor) => Tensor | undefined | null | void
 
 /** Nested arrays of numbers, as `tolist` answers them. */
-export type NestedArray = number | bigint | boolean | NestedArray[]
+export type NestedArray = number | bigint | boolean | Complex | NestedArray[]
 
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed from the op records by index.ts
 export class Tensor {
@@ -237,6 +240,32 @@ export class Tensor {
     return this.transpose(-2, -1)
   }
 
+  /** The last two dimensions exchanged, conjugated. */
+  get mH(): Tensor {
+    return this.adjoint()
+  }
+
+  /** The conjugate transpose of a matrix. Throws RuntimeError for other than 0 or 2 dimensions. */
+  get H(): Tensor {
+    if (this.ndim !== 0 && this.ndim !== 2) {
+      throw new RuntimeError(
+        `tensor.H is only supported on matrices (2-D tensors). Got ${this.ndim}-D tensor.${this.ndim > 2 ? ' For batches of matrices, consider using tensor.mH' : ''}`,
+      )
+    }
+    return this.ndim === 0 ? this : this.adjoint()
+  }
+
+  /** The real part, a view of the same memory; a real tensor is itself. */
+  get real(): Tensor {
+    return this.dtype.isComplex ? this.viewAsReal().select(-1, 0) : this
+  }
+
+  /** The imaginary part, a view of the same memory. Throws RuntimeError for real tensors. */
+  get imag(): Tensor {
+    if (!this.dtype.isComplex) throw new RuntimeError('imag is not implemented for tensors with non-complex dtypes.')
+    return this.viewAsReal().select(-1, 1)
+  }
+
   /** The slices along the first dimension. Throws TypeError for a 0-d tensor. */
   [Symbol.iterator](): Iterator<Tensor> {
     if (this.ndim === 0) throw new TypeError('iteration over a 0-d tensor')
@@ -268,6 +297,56 @@ export class Tensor {
     return { 'text/plain': this.toString() }
   }
 
+  /** Bytes an element. */
+  get itemsize(): number {
+    return this.dtype.itemsize
+  }
+
+  /** The bytes of all elements. */
+  get nbytes(): number {
+    return this.count * this.dtype.itemsize
+  }
+
+  /** How elements lie in memory: always by strides. */
+  get layout(): 'torch.strided' {
+    return 'torch.strided'
+  }
+
+  /** Which output of `gradFn` this is. */
+  get outputNr(): number {
+    return this.gradFn === null ? 0 : this.nodeOutput
+  }
+
+  /** True: tensors live on the CPU. */
+  get isCpu(): true {
+    return true
+  }
+
+  /** False, so that scripts which ask go on with the CPU. */
+  get isCuda(): false {
+    return false
+  }
+
+  /** False; see `isCuda`. */
+  get isMps(): false {
+    return false
+  }
+
+  /** False: every tensor has memory. */
+  get isMeta(): false {
+    return false
+  }
+
+  /** False: tensors are dense. */
+  get isSparse(): false {
+    return false
+  }
+
+  /** False: there are no quantized dtypes. */
+  get isQuantized(): false {
+    return false
+  }
+
   storageOffset(): number {
     return this.offset
   }
@@ -282,6 +361,10 @@ export class Tensor {
 
   isFloatingPoint(): boolean {
     return this.dtype.kind === 'float'
+  }
+
+  isComplex(): boolean {
+    return this.dtype.kind === 'complex'
   }
 
   /** How often the storage was changed in place. */
@@ -324,7 +407,7 @@ export class Tensor {
   }
 
   /** The element at row-major `position`: int64 as number where that is exact, else as bigint. */
-  value(position: number): number | bigint | boolean {
+  value(position: number): number | bigint | boolean | Complex {
     let rest = position
     let at = this.offset
     for (let i = this.sizes.length - 1; i >= 0; i--) {
@@ -333,6 +416,12 @@ export class Tensor {
       rest = Math.floor(rest / n)
     }
     if (this.storage.pointer === 0) this.pointer
+    if (this.dtype.kind === 'complex') {
+      const { views } = memory
+      const parts = this.dtype.itemsize === 8 ? views.f32 : views.f64
+      const first = this.storage.pointer / parts.BYTES_PER_ELEMENT + 2 * at
+      return new Complex(parts[first], parts[first + 1])
+    }
     const found = decode(this.dtype, this.element(at))
     if (typeof found !== 'bigint') return found
     const small = Number(found)
@@ -343,7 +432,7 @@ export class Tensor {
    * The value of a one-element tensor: a number (a boolean for bool, a bigint for an int64 beyond 2^53).
    * Throws RuntimeError if there is not exactly one element.
    */
-  item<T extends number | boolean | bigint = number>(): T {
+  item<T extends number | boolean | bigint | Complex = number>(): T {
     if (this.count !== 1) throw new RuntimeError(`a Tensor with ${this.count} elements cannot be converted to Scalar`)
     if (tracer !== null) tracer.read(this, 'item()')
     return this.value(0) as T
@@ -373,6 +462,7 @@ export class Tensor {
     }
     if (tracer !== null) tracer.read(this, 'converting to a number')
     const v = this.value(0)
+    if (v instanceof Complex) throw new RuntimeError(`a ${this.dtype} value cannot be converted to a real number`)
     return typeof v === 'boolean' ? Number(v) : v
   }
 }

@@ -16,6 +16,9 @@ const BLOCK_M_BYTES = 768
 /** Bytes of a row of B's block. */
 const BLOCK_N_BYTES = 8192
 
+/** Bytes of matrices of a batch that are packed before they are multiplied: they stay in the L2 cache. */
+const BATCH_BYTES = 128 * 1024
+
 /** A block of A as the kernels read it. */
 interface Strips {
   readonly source: Source
@@ -94,42 +97,45 @@ export class Blocked {
   }
 
   /**
-   * Products of `count` matrices that lie so many bytes apart; false, with nothing done, unless each is a few calls of
-   * kernels on operands in place.
+   * Products of `count` small matrices that lie so many bytes apart; false, with nothing done, if they are not small or
+   * their columns make no whole panels, or half ones.
    */
   runBatch(p: Product, count: number, aStep: number, bStep: number, cStep: number): boolean {
     const { size, width } = this
-    const { packA, packB, blockM, blockK } = this.blocking(p)
+    const { packA, packB, blockM, blockN, blockK } = this.blocking(p)
     const tail = p.n % width
-    if (packA || packB || p.m > blockM || p.k > blockK || p.init !== area.zeros) return false
-    if (tail !== 0 && tail !== width / 2) return false
-    const alongK = p.aColumn === size
-    const source = alongK ? 'rows' : 'columns'
-    const step = alongK ? p.aRow : p.aColumn
-    const panel = width * size
+    const alongN = p.bColumn === size
+    if (packA || (packB && alongN) || p.m > blockM || p.n > blockN || p.k > blockK) return false
+    if (p.init !== area.zeros || (tail !== 0 && tail !== width / 2)) return false
+    const source = p.aColumn === size ? 'rows' : 'columns'
+    const step = source === 'rows' ? p.aRow : p.aColumn
     const panels = (p.n - tail) / width
-    let row = 0
-    for (const { rows, strips } of this.cut(p.m)) {
-      const strip = rows * p.aRow
-      for (const [columns, from, many] of [
-        [width, 0, panels],
-        [tail, panels * panel, 1],
-      ]) {
-        if (columns === 0 || many === 0) continue
-        const block = this.kernels.block(source, rows, columns)
-        let a = p.a + row * p.aRow
-        let b = p.b + from
-        let c = p.c + row * p.cRow + from
-        for (let i = 0; i < count; i++) {
-          block(strips, many, p.k, a, strip, step, b, p.bRow, panel, c, p.cRow, p.init, 0, 0)
-          a += aStep
-          b += bStep
-          c += cStep
-        }
+    const run = this.kernels.batch(source, p.m, this.cut(p.m), tail > 0)
+    const { a, aRow, b, bRow, c, cRow } = p
+    if (alongN) {
+      run(count, panels, p.k, a, aRow, step, b, bRow, width * size, c, cRow, aStep, bStep, cStep, area.zeros)
+      return true
+    }
+    if (tail > 0 && panels > 0) return false // panels of one width only, whose rows are equally far apart
+    const bytes = p.k * p.n * size
+    const atOnce = Math.max(1, Math.floor(BATCH_BYTES / bytes))
+    const columns = tail > 0 ? tail : width
+    this.packedB.open()
+    const packed = this.packedB.ensure(Math.min(count, atOnce) * bytes)
+    for (let i = 0; i < count; i += atOnce) {
+      const many = Math.min(atOnce, count - i)
+      for (let j = 0; j < many; j++) {
+        this.kernels.packing.transpose(p.n, columns, p.k, b + (i + j) * bStep, p.bColumn, packed + j * bytes)
       }
-      row += rows * strips
+      const [from, to, row] = [a + i * aStep, c + i * cStep, columns * size]
+      run(many, panels, p.k, from, aRow, step, packed, row, p.k * row, to, cRow, aStep, bytes, cStep, area.zeros)
     }
     return true
+  }
+
+  /** Bytes of space that a batch needs. */
+  needsBatch(p: Product): number {
+    return this.needs(p) + Math.max(BATCH_BYTES, p.k * p.n * this.size)
   }
 
   /** Bytes of space that a product needs. */

@@ -1,7 +1,7 @@
 // The WebAssembly device: compiles kernels when they are first run, one variant per way their operands lie in memory,
 // and prepares launches so that a call allocates nothing.
 import { RuntimeError } from '../../base/errors.ts'
-import type { Kernel } from '../../ir/kernel.ts'
+import { type Kernel, refuseComplex } from '../../ir/kernel.ts'
 import type { Device, Extent, FlatKernel, Scalar } from '../device.ts'
 import { memory, reserved } from '../memory.ts'
 import { type Code, compile } from './code.ts'
@@ -155,6 +155,7 @@ export function createWasmDevice(host: Host = detect()): Device {
 }
 
 function prepare(kernel: Kernel): Compiled {
+  refuseComplex(kernel)
   if (scalarOffset(kernel, kernel.scalars.length) > reserved.scratch - reserved.descriptor) {
     throw new Error(`kernel '${kernel.name}' has too many arguments: ${kernel.args.length}`)
   }

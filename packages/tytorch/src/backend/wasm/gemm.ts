@@ -75,7 +75,7 @@ export type Block = (
 ) => void
 
 /** One tile: (k, a, aStep, b, bStep, c, cStep, init, initStep, and pointer and step of each operand of the epilogue). */
-function emitKernel(
+export function emitTile(
   module: Module,
   element: Element,
   source: Source,
@@ -145,7 +145,7 @@ export function emitBlock(
   width: number,
   finish: Finish | null,
 ): void {
-  const kernel = emitKernel(module, element, source, rows, width, finish)
+  const kernel = emitTile(module, element, source, rows, width, finish)
   const f = module.func('run', [...Array(14).fill(I32), ...finishParameters(finish, 1)])
   const operands = finishOperands(finish, 14, 1)
   const [strips, panels, k, a, aStrip, aStep, b, bStep, bPanel, c, cStep, init, initStep, initPanel] = Array(14).keys()

@@ -2,10 +2,11 @@
 import type { Expr } from '../../ir/expr.ts'
 import { memory } from '../memory.ts'
 import { Module } from './assembler.ts'
+import { type Batch, emitBatch } from './batch.ts'
 import type { Element } from './element.ts'
 import type { Host } from './features.ts'
 import type { Finish } from './finish.ts'
-import { type Block, emitBlock, type Source } from './gemm.ts'
+import { type Block, type Cut, emitBlock, type Source } from './gemm.ts'
 import { emitPacking, type Packing } from './pack.ts'
 import { type Dot, emitDot, emitStream, type Stream, type StreamStart } from './skinny.ts'
 
@@ -15,6 +16,7 @@ export class Kernels {
   private readonly blocks: Record<Source, Block[][]> = { rows: [], columns: [], packed: [] }
   private readonly streams: Record<StreamStart, Stream[][]> = { init: [], c: [] }
   private readonly dots: Dot[][] = []
+  private readonly batches = new Map<string, Batch>()
   private copies: Packing | null = null
   private readonly host: Host
   private readonly finish: Finish | null
@@ -44,6 +46,17 @@ export class Kernels {
     return (table[vectors] ??= compile<Block>((module) =>
       emitBlock(module, this.element, source, rows, vectors, this.finish),
     ))
+  }
+
+  /** Batches of matrices with so many rows, cut like this, and whole panels or, with `tail`, half a one more. */
+  batch(source: 'rows' | 'columns', rows: number, cuts: readonly Cut[], tail: boolean): Batch {
+    const key = `${source} ${rows} ${tail}`
+    let found = this.batches.get(key)
+    if (!found) {
+      found = compile<Batch>((module) => emitBatch(module, this.element, source, cuts, tail))
+      this.batches.set(key, found)
+    }
+    return found
   }
 
   stream(rows: number, depth: number, start: StreamStart): Stream {

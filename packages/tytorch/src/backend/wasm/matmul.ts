@@ -181,7 +181,7 @@ class Products {
     const count = Math.ceil(total / chunk)
     if (count === 1) return false
     const largest = { ...p, m: axis === ROWS ? chunk : p.m, n: axis === COLUMNS ? chunk : p.n }
-    const bytes = this.multiplier.needs(largest)
+    const bytes = axis === BATCH ? this.multiplier.needsBatch(largest) : this.multiplier.needs(largest)
     const steps = batch ? [batch.count, batch.a * this.size, batch.b * this.size, batch.c * this.size] : [1, 0, 0, 0]
     const { m, n, k, a, aRow, aColumn, b, bRow, bColumn, c, cRow, cColumn, init, initRow, initColumn } = p
     const start = init === area.zeros ? 0 : init

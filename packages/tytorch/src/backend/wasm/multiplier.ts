@@ -50,10 +50,10 @@ export class Multiplier {
 
   /** The same for `count` products that lie so many bytes apart. */
   runBatch(p: Product, count: number, aStep: number, bStep: number, cStep: number): void {
-    const usual =
-      p.k > 0 && p.m > DOT_MOST / 2 && p.n > DOT_MOST / 2 && !this.suitsDot(p) && !this.suitsDot(exchanged(p))
-    const inPlace = usual && p.k > SKINNY_ROWS && p.bColumn === this.size && this.alongOne(p.aRow, p.aColumn)
-    if (inPlace && this.blocked.runBatch(p, count, aStep, bStep, cStep)) return
+    const small = Math.min(p.m, p.n)
+    const tiles = small > SKINNY_ROWS && p.k > SKINNY_ROWS && !(small <= DOT_MOST && p.k >= DOT_DEEP)
+    const suits = tiles && this.alongOne(p.bRow, p.bColumn) && this.alongOne(p.aRow, p.aColumn)
+    if (suits && this.blocked.runBatch(p, count, aStep, bStep, cStep)) return
     for (let i = 0; i < count; i++) {
       const c = p.c + i * cStep
       this.multiply({ ...p, a: p.a + i * aStep, b: p.b + i * bStep, c, init: p.init === p.c ? c : p.init })
@@ -67,6 +67,11 @@ export class Multiplier {
     const [m, n, k] = [p.m + 4, p.n + 4, p.k + 4]
     const copies = !this.alongOne(p.aRow, p.aColumn) || !this.alongOne(p.bRow, p.bColumn)
     return (skinny || copies ? (m * k + k * n + m * n) * this.size + 256 : 0) + (skinny ? 0 : this.blocked.needs(p))
+  }
+
+  /** The same of a batch. */
+  needsBatch(p: Product): number {
+    return this.needs(p) + this.blocked.needsBatch(p)
   }
 
   /** Runs the epilogue over what has been stored without it. */

@@ -44,10 +44,10 @@ export function finishingFrom(epilogue: Finishing | null, row: number, column: n
 
 /** Areas below `reserved.end` that matrix products use. */
 export const area = {
-  /** 64 zero bytes that nothing writes to: what accumulators start from. */
+  /** 128 zero bytes that nothing writes to: what accumulators start from. */
   zeros: reserved.tiles,
   /** A one of the element type at hand. */
-  one: reserved.tiles + 64,
+  one: reserved.tiles + 128,
   /** 16 sums of 32 bytes. */
   sums: reserved.tiles + 512,
   /** The start of tail columns: one row of a panel. */

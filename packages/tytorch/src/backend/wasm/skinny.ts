@@ -19,6 +19,9 @@ import { cursors, emitFinishRow, type Finish, Finisher, finishOperands, finishPa
 /** Rows of the small operand that one pass of `stream` or `dot` takes. */
 export const SKINNY_ROWS = 4
 
+/** Vectors of a row that a turn of a stream's loop takes: moving its pointers is most of what is left to save. */
+const WALK = 8
+
 /** What a stream kernel adds to: a row (or one zero) for all rows of C, or C itself. */
 export type StreamStart = 'init' | 'c'
 
@@ -176,12 +179,14 @@ function emitStreamKernel(
     })
   }
 
-  walk(4 * element.lanes, () => {
-    for (let at = 0; at < 64; at += parts * 16) {
-      accumulate(parts, v128.load, at)
-      for (let row = 0; row < rows; row++) finisher.store(cRows[row], sums[row], operandsOf(row), at)
-    }
-  })
+  for (const vectors of [WALK, 2]) {
+    walk(vectors * element.lanes, () => {
+      for (let at = 0; at < vectors * 16; at += parts * 16) {
+        accumulate(parts, v128.load, at)
+        for (let row = 0; row < rows; row++) finisher.store(cRows[row], sums[row], operandsOf(row), at)
+      }
+    })
+  }
   walk(element.lanes, () => {
     accumulate(1, v128.load, 0)
     for (let row = 0; row < rows; row++) finisher.store(cRows[row], [sums[row][0]], operandsOf(row))
