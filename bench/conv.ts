@@ -1,5 +1,6 @@
 // Convolutions of LeNet and ResNet-18, float32: microseconds of each part, with PYTORCH_PYTHON=<python with torch> beside
 // PyTorch's, in turns, at 1 and 2 threads. Arguments: numbers of layers.
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
@@ -9,6 +10,7 @@ import { memory } from '../packages/tytorch/src/backend/memory.ts'
 import { setNumThreads } from '../packages/tytorch/src/backend/pool.ts'
 import { createConvolution } from '../packages/tytorch/src/backend/wasm/convolution.ts'
 import { detect } from '../packages/tytorch/src/backend/wasm/features.ts'
+import { median } from './rival.ts'
 
 /** [images, channels, size, output channels, kernel, stride, padding] */
 const LAYERS: readonly (readonly number[])[] = [
@@ -92,8 +94,6 @@ class Peer {
     this.process.stdin!.end()
   }
 }
-
-const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]
 
 const python = process.env.PYTORCH_PYTHON
 const peers = python ? [1, 2].map((threads) => new Peer(python, threads)) : []

@@ -1,6 +1,7 @@
 // Nanoseconds an element of element-wise ops, reductions and row kernels on one thread and on two; kernels through the
 // device, and at the end ops as a user calls them. With PYTORCH_PYTHON=<python with torch> also PyTorch's, in turns.
 // Arguments: names of rows to run (a part will do).
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { memory } from '../packages/tytorch/src/backend/memory.ts'
@@ -12,6 +13,7 @@ import { exp, log, tanh } from '../packages/tytorch/src/ir/exponential.ts'
 import { acc, constant, type Expr, k, load, other, position, result } from '../packages/tytorch/src/ir/expr.ts'
 import { type Arg, type Kernel, mapKernel, type ReducePass } from '../packages/tytorch/src/ir/kernel.ts'
 import { sin } from '../packages/tytorch/src/ir/trigonometric.ts'
+import { median } from './rival.ts'
 
 const ROUNDS = 11
 const ROUND_MS = 5
@@ -245,8 +247,6 @@ function secondsOf(run: () => unknown, least = ROUND_MS): number {
   }
   return elapsed / 1000 / count
 }
-
-const median = (values: number[]): number => values.sort((p, q) => p - q)[values.length >> 1]
 
 const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, REST_MS))
 

@@ -1,8 +1,10 @@
 // Microseconds of pooling and resampling on one thread, forwards (as in training) and backwards; with
 // PYTORCH_PYTHON=<python with torch> also PyTorch's, in turns. Arguments: names of rows to run (a part will do).
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import * as torch from 'tytorch'
+import { median } from './rival.ts'
 
 const ROUNDS = 11
 const ROUND_MS = 8
@@ -104,8 +106,6 @@ function secondsOf(run: () => void): number {
   }
   return elapsed / 1000 / count
 }
-
-const median = (values: number[]): number => values.sort((p, q) => p - q)[values.length >> 1]
 
 const python = process.env.PYTORCH_PYTHON
 const peer = python ? startPeer(python) : null

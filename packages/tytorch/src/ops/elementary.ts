@@ -11,6 +11,7 @@ import type { Dim } from '../tensor/reduce.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { add, div, mul, pow, sub } from './arithmetic.ts'
 import { clamp, eq, ge, logicalAnd, logicalOr, ne } from './compare.ts'
+import { finfo } from './info.ts'
 import { where } from './masks.ts'
 import { sum } from './reduce.ts'
 import { cos, exp, isnan, logicalNot, sin } from './unary.ts'
@@ -122,16 +123,9 @@ type NanToNum = (
   ...args: Args<[nan?: number | null, posinf?: number | null, neginf?: number | null], NanOptions>
 ) => Tensor
 
-const LARGEST: Record<string, number> = {
-  float16: 65504,
-  bfloat16: 3.3895313892515355e38,
-  float32: 3.4028234663852886e38,
-  float64: Number.MAX_VALUE,
-}
-
 function replaced(x: Tensor, nan?: number | null, posinf?: number | null, neginf?: number | null): Tensor {
   if (!x.dtype.isFloatingPoint) return x.clone()
-  const most = LARGEST[x.dtype.name]
+  const most = finfo(x.dtype).max
   return x
     .maskedFill(isnan(x), nan ?? 0)
     .maskedFill(isposinf(x), posinf ?? most)

@@ -12,6 +12,7 @@ import { maximum } from './compare.ts'
 import { tensor } from './create.ts'
 import { logaddexp as logaddexpOf } from './elementary.ts'
 import { amax as amaxOf, amin as aminOf, argmax as argmaxOf, argmin as argminOf } from './extreme.ts'
+import { iinfo } from './info.ts'
 import { where } from './masks.ts'
 import { prod as prodOf, sum as sumOf } from './reduce.ts'
 import { cumprod as cumprodOf, cumsum as cumsumOf } from './scan.ts'
@@ -35,13 +36,8 @@ type MaskedReduction = (x: Tensor, ...args: Args<[dim?: Dim], ReductionOptions>)
 type MaskedAlong = (x: Tensor, ...args: Args<[dim: number], MaskOptions & { dim?: number }>) => Tensor
 
 /** Neutral elements that depend on the dtype. */
-const lowest = (dtype: DType): number | bigint => (dtype.isFloatingPoint ? Number.NEGATIVE_INFINITY : limits(dtype)[0])
-const highest = (dtype: DType): number | bigint => (dtype.isFloatingPoint ? Number.POSITIVE_INFINITY : limits(dtype)[1])
-
-function limits(dtype: DType): readonly [bigint, bigint] {
-  const bits = BigInt(8 * dtype.itemsize)
-  return dtype.name === 'uint8' ? [0n, 255n] : [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n]
-}
+const lowest = (dtype: DType): number | bigint => (dtype.isFloatingPoint ? Number.NEGATIVE_INFINITY : iinfo(dtype).min)
+const highest = (dtype: DType): number | bigint => (dtype.isFloatingPoint ? Number.POSITIVE_INFINITY : iinfo(dtype).max)
 
 /** The mask in the input's shape. Throws IndexError if it has more dimensions. */
 function fitted(x: Tensor, mask: Tensor): Tensor {
