@@ -3,15 +3,12 @@ import { runBackward } from '../tensor/engine.ts'
 import { AccumulateGrad, historyOf, Node } from '../tensor/node.ts'
 import { openArena, type Storage } from '../tensor/storage.ts'
 import { alias, type Tensor } from '../tensor/tensor.ts'
-import { fuse } from './fuse.ts'
-import { type Backwards, type FinalGrad, Graph, type Result, type Section, type Source } from './graph.ts'
+import { type Backwards, type FinalGrad, Graph, type Result, type Source } from './graph.ts'
 import { Arguments, Guards, type LeafRef, ModuleGuard, Surroundings } from './guards.ts'
-import { planMemory } from './plan.ts'
-import { type Recorded, Recorder } from './recorder.ts'
-import { Replay } from './replay.ts'
+import { Recorder } from './recorder.ts'
+import { Section } from './section.ts'
 import { formOf, rebuild, resultForm } from './structure.ts'
-import type { Buffer, BufferKind, LiveSource } from './trace.ts'
-import { prune, share, writtenBuffers } from './uses.ts'
+import type { BufferKind } from './trace.ts'
 
 /** A call that was traced: its result, and its graph or the reason why there is none. */
 export interface Captured {
@@ -63,6 +60,7 @@ export function capture(
     return { result: graph.answer(args, capture.fresh), arguments: argumentGuard, graph, reason: '' }
   } finally {
     recorder.close()
+    recorder.forget()
     openArena(arena)
   }
 }
@@ -159,7 +157,7 @@ class Capture {
     const recorded = recorder.finish(kindOf, starts)
     if (!recorded) return null
     const inputs = [...this.groups].map(([storage, argument]) => ({ storage, argument }))
-    const forward = section(recorded, recorder.lives, inputs, this.fresh, this.fusion)
+    const forward = new Section(recorded, recorder.lives, inputs, this.fresh, this.fusion)
     const backwards = back && this.finishBackward(back)
     if (recorder.failure !== null) return null
     const outputNumbers = new Map([...new Set(outputs)].map((t, i) => [t, i]))
@@ -169,7 +167,9 @@ class Capture {
     const outer = [...recorder.outer].filter((t) => !argumentSet.has(t) && !this.groups.has(t.storage))
     const guards = new Guards(recorder.moduleGuards, recorder.guards, outer, grads, own)
     const parts = { arguments: argumentGuard, guards, forward, form, results, finalGrads, backwards }
-    return new Graph(parts, this.mortals(found, results, back))
+    const graph = new Graph(parts, this.mortals(found, results, back))
+    back?.recorder.forget()
+    return graph
   }
 
   /** What nobody can reach after the trace, unless the function left it somewhere: temporaries, and its own results. */
@@ -284,7 +284,13 @@ class Capture {
         at >= 0 ? { fresh: at } : place !== undefined ? { argument: place } : { storage: g.storage }
       return { ...shapeOf(g), source, offset: g.offset, same: null, output: -1, leaf: false }
     })
-    return { section: section(recorded, recorder.lives, inputs, fresh, this.fusion), targets, results, outputs, saved }
+    return {
+      section: new Section(recorded, recorder.lives, inputs, fresh, this.fusion),
+      targets,
+      results,
+      outputs,
+      saved,
+    }
   }
 
   private resultOf(t: Tensor, output: number): Result {
@@ -320,37 +326,4 @@ function startOf(t: Tensor): number {
 
 function shapeOf(t: Tensor): Pick<Result, 'sizes' | 'strides' | 'dtype' | 'count' | 'contiguous'> {
   return { sizes: t.sizes, strides: t.strides, dtype: t.dtype, count: t.count, contiguous: t.contiguousLayout }
-}
-
-/** Prepares a recorded trace for replays. */
-function section(
-  recorded: Recorded,
-  lives: readonly LiveSource[],
-  inputs: readonly { readonly storage: Storage; readonly argument: number }[],
-  fresh: readonly Storage[],
-  fusion: boolean,
-): Section {
-  const lean = share(prune(recorded.trace))
-  const trace = fusion ? fuse(lean) : lean
-  const written = writtenBuffers(trace)
-  const storageOf = new Map([...recorded.buffers].map(([storage, buffer]) => [buffer, storage]))
-  const argumentOf = new Map(inputs.map((i) => [i.storage, i.argument]))
-  const changed: (number | Storage)[] = []
-  for (const buffer of written) {
-    const storage = storageOf.get(buffer)
-    if (!storage || buffer.kind === 'temporary' || buffer.kind === 'output') continue
-    changed.push(argumentOf.get(storage) ?? storage)
-  }
-  const held = [...recorded.buffers].filter(([, b]) => b.kind === 'captured' || b.kind === 'state').map(([s]) => s)
-  return {
-    replay: new Replay(trace, planMemory(trace), lives),
-    inputs: inputs.flatMap(({ storage, argument }) => {
-      const buffer = recorded.buffers.get(storage)
-      return buffer ? [{ buffer, argument }] : []
-    }),
-    fresh: fresh.map((s) => recorded.buffers.get(s) as Buffer),
-    written: changed,
-    held,
-    trace,
-  }
 }

@@ -3,8 +3,9 @@
 import type { Kernel } from '../ir/kernel.ts'
 import { show } from '../ir/show.ts'
 import type { Compiled } from './compile.ts'
-import type { Graph, Section } from './graph.ts'
+import type { Graph } from './graph.ts'
 import { planMemory } from './plan.ts'
+import type { Section } from './section.ts'
 import type { Buffer, Operand, Step } from './trace.ts'
 import { usesOf } from './uses.ts'
 

@@ -16,8 +16,9 @@ import {
   strideOf,
 } from './part.ts'
 import { prune, redirect } from './prune.ts'
-import { conflict, covers, effectsOf, overlap, type Region } from './regions.ts'
-import type { Step, Trace } from './trace.ts'
+import { conflict, covers, type Effects, effectsOf, meets, overlap, type Region } from './regions.ts'
+import type { Buffer, Step, Trace } from './trace.ts'
+import { usesOf } from './uses.ts'
 
 /** Steps that fusion looks back over for a partner. */
 const WINDOW = 96
@@ -30,73 +31,85 @@ const SHARED_SLOTS = 8
 
 /** The same computation in fewer steps: equal results but for float32 rounding, in the same buffers. */
 export function fuse(trace: Trace): Trace {
-  const steps = prune(redirect(trace.steps))
-  joinAll(steps, dependent)
-  const lean = prune(steps)
-  joinAll(lean, beside)
-  const used = new Set(lean.flatMap((s) => [...effectsOf(s).reads, ...effectsOf(s).writes].map((r) => r.buffer)))
-  return { buffers: trace.buffers.filter((b) => b.kind !== 'temporary' || used.has(b)), steps: lean }
+  const joined = joinAll(prune(redirect(trace.steps)), dependent)
+  const steps = joinAll(prune(joined), beside)
+  const used = new Set<Buffer>()
+  for (const s of steps) for (const u of usesOf(s)) used.add(u.operand.buffer)
+  return { buffers: trace.buffers.filter((b) => b.kind !== 'temporary' || used.has(b)), steps }
 }
 
-/** Joins steps with earlier ones as `joiner` says, in place, until nothing is left to join. */
-function joinAll(steps: Step[], joiner: Joiner): void {
-  for (let i = 0; i < steps.length; i++) {
-    if (steps[i].kind !== 'launch') continue
+/** What two steps may be joined for. */
+interface Joiner {
+  /** False for steps that `join` would refuse for what they do to memory; asked first, for it is quick. */
+  able(a: Candidate, b: Candidate): boolean
+  join(a: Step, b: Step, needed: (region: Region) => boolean): Step | null
+}
+
+interface Candidate {
+  readonly step: Step
+  readonly effects: Effects
+}
+
+const candidate = (step: Step): Candidate => ({ step, effects: effectsOf(step) })
+
+/** The steps, joined with earlier ones as `joiner` says until nothing is left to join. */
+function joinAll(steps: readonly Step[], joiner: Joiner): Step[] {
+  const list = steps.map(candidate)
+  for (let i = 0; i < list.length; i++) {
+    if (list[i].step.kind !== 'launch') continue
     // A joined step may have a partner further up.
-    const at = joinUpwards(steps, i, joiner)
+    const at = joinUpwards(list, i, joiner)
     if (at >= 0) i = at - 1
   }
+  return list.map((c) => c.step)
 }
 
-type Joiner = (a: Step, b: Step, needed: (region: Region) => boolean) => Step | null
-
 /** Joins step `i` with an earlier one if nothing between them stands against it; answers where it went, or -1. */
-function joinUpwards(steps: Step[], i: number, joiner: Joiner): number {
-  const b = steps[i]
-  const effects = effectsOf(b)
+function joinUpwards(list: Candidate[], i: number, joiner: Joiner): number {
+  const b = list[i]
   let up = true // nothing so far keeps b from moving up
   for (let j = i - 1; j >= Math.max(0, i - WINDOW); j--) {
-    const a = steps[j]
-    const own = effectsOf(a)
-    if (up || between(steps, j, i, own)) {
-      const joined = joiner(a, b, (region) => neededAfter(steps, j, i, region))
+    const a = list[j]
+    if (joiner.able(a, b) && (up || mayMoveDown(list, j, i))) {
+      const joined = joiner.join(a.step, b.step, (region) => neededAfter(list, j, i, region))
       if (joined) {
-        steps[up ? j : i] = joined
-        steps.splice(up ? i : j, 1)
+        list[up ? j : i] = candidate(joined)
+        list.splice(up ? i : j, 1)
         return up ? j : i - 1
       }
     }
-    if (up && conflict(own, effects)) up = false
+    if (up && conflict(a.effects, b.effects)) up = false
   }
   return -1
 }
 
 /** True if step `j` may move down to step `i`. */
-function between(steps: readonly Step[], j: number, i: number, effects: ReturnType<typeof effectsOf>): boolean {
-  for (let x = j + 1; x < i; x++) if (conflict(effects, effectsOf(steps[x]))) return false
+function mayMoveDown(list: readonly Candidate[], j: number, i: number): boolean {
+  for (let x = j + 1; x < i; x++) if (conflict(list[j].effects, list[x].effects)) return false
   return true
 }
 
 /** True if a step after `j`, but for `i`, or anyone outside, reads what `j` leaves in the region. */
-function neededAfter(steps: readonly Step[], j: number, i: number, region: Region): boolean {
-  for (let x = j + 1; x < steps.length; x++) {
-    const { reads, writes } = effectsOf(steps[x])
-    if (x !== i && reads.some((r) => overlap(r, region))) return true
-    if (writes.some((w) => covers(w, region))) return false
+function neededAfter(list: readonly Candidate[], j: number, i: number, region: Region): boolean {
+  const one = [region]
+  for (let x = j + 1; x < list.length; x++) {
+    const { reads, writes } = list[x].effects
+    if (x !== i && meets(reads, one)) return true
+    for (let w = 0; w < writes.length; w++) if (covers(writes[w], region)) return false
   }
   return region.buffer.kind !== 'temporary'
 }
 
 /** `b` reads what `a` wrote. */
-function dependent(a: Step, b: Step, needed: (region: Region) => boolean): Step | null {
-  if (a.kind === 'host' || b.kind !== 'launch') return null
-  const { writes } = effectsOf(a)
-  if (!effectsOf(b).reads.some((r) => writes.some((w) => overlap(w, r)))) return null
-  const later = partOf(b)
-  if (!later) return null
-  if (a.kind === 'matmul') return attach(a, later, needed)
-  const earlier = partOf(a)
-  return earlier && link(earlier, later, needed)
+const dependent: Joiner = {
+  able: (a, b) => a.step.kind !== 'host' && meets(a.effects.writes, b.effects.reads),
+  join(a, b, needed) {
+    const later = b.kind === 'launch' ? partOf(b) : null
+    if (!later || a.kind === 'host') return null
+    if (a.kind === 'matmul') return attach(a, later, needed)
+    const earlier = partOf(a)
+    return earlier && link(earlier, later, needed)
+  },
 }
 
 /** Joins two parts over the space of one of them, at a slot that the first stores to and the second reads. */
@@ -171,25 +184,33 @@ function sensible(a: Part, b: Part): boolean {
   return !(folds && long && (b.stores.length > 0 || b.reduces.length > 0))
 }
 
-/** Neither depends on the other. */
-function beside(a: Step, b: Step): Step | null {
-  if (a.kind !== 'launch' || b.kind !== 'launch') return null
-  if (conflict(effectsOf(a), effectsOf(b))) return null
-  const [x, y] = [partOf(a), partOf(b)]
-  if (!x || !y || x.reduces.length > 0 !== y.reduces.length > 0) return null
-  const shared = x.slots.filter((s) => y.slots.some((t) => s.buffer === t.buffer && s.offset === t.offset))
-  const small = count(x.space) <= SMALL && count(y.space) <= SMALL
-  if (shared.length === 0 && !small) return null
-  for (const [over, laid, swap] of [...pairs(x, y, false), ...pairs(y, x, true)]) {
-    if (!small && !laid.slots.some((s) => over.slots.some((t) => s.per === 'element' && sameSlot(s, t, over.space))))
-      continue
-    const elements = over.slots.length + laid.slots.length - shared.length
-    if (!small && elements > SHARED_SLOTS) continue
-    const part = swap ? join(over, laid, () => true) : join(laid, over, () => true)
-    if (part) return stepOf(part)
-  }
-  return null
+/** Neither depends on the other, but both read the same, or are small. */
+const beside: Joiner = {
+  able: ({ step: a, effects: x }, { step: b, effects: y }) =>
+    a.kind === 'launch' &&
+    b.kind === 'launch' &&
+    (bothSmall(a.extent, b.extent) || meets(x.reads, y.reads)) &&
+    !conflict(x, y),
+  join(a, b) {
+    if (a.kind !== 'launch' || b.kind !== 'launch') return null
+    const [x, y] = [partOf(a), partOf(b)]
+    if (!x || !y || x.reduces.length > 0 !== y.reduces.length > 0) return null
+    const shared = x.slots.filter((s) => y.slots.some((t) => s.buffer === t.buffer && s.offset === t.offset))
+    const small = bothSmall(x.space, y.space)
+    if (shared.length === 0 && !small) return null
+    for (const [over, laid, swap] of [...pairs(x, y, false), ...pairs(y, x, true)]) {
+      if (!small && !laid.slots.some((s) => over.slots.some((t) => s.per === 'element' && sameSlot(s, t, over.space))))
+        continue
+      const elements = over.slots.length + laid.slots.length - shared.length
+      if (!small && elements > SHARED_SLOTS) continue
+      const part = swap ? join(over, laid, () => true) : join(laid, over, () => true)
+      if (part) return stepOf(part)
+    }
+    return null
+  },
 }
+
+const bothSmall = (a: Space, b: Space): boolean => count(a) <= SMALL && count(b) <= SMALL
 
 /** `y` laid over the space of `x`. */
 function pairs(x: Part, y: Part, swap: boolean): [Part, Part, boolean][] {

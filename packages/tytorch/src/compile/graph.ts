@@ -9,9 +9,9 @@ import { type Gradients, historyOf, leafOf, Node } from '../tensor/node.ts'
 import { allocate, Storage } from '../tensor/storage.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { Arguments, Guards, LeafRef } from './guards.ts'
-import type { Replay } from './replay.ts'
+import type { Section } from './section.ts'
 import { type Form, rebuild } from './structure.ts'
-import type { Buffer, Trace } from './trace.ts'
+import type { Buffer } from './trace.ts'
 
 /** Where a result's memory comes from: an argument by its place, a fresh storage by number, or one storage for good. */
 export type Source = { readonly argument: number } | { readonly fresh: number } | { readonly storage: Storage }
@@ -32,19 +32,6 @@ export interface Result {
   readonly output: number
   /** A leaf made inside that requires a gradient. */
   readonly leaf: boolean
-}
-
-/** A replay with its changing buffers: the arguments' groups, then fresh storages. */
-export interface Section {
-  readonly replay: Replay
-  /** For each input: which argument's first element it starts at. */
-  readonly inputs: readonly { readonly buffer: Buffer; readonly argument: number }[]
-  readonly fresh: readonly Buffer[]
-  /** Storages that change in place: arguments by place, and others. */
-  readonly written: readonly (number | Storage)[]
-  /** Storages whose addresses are part of the replay: it keeps them alive. */
-  readonly held: readonly Storage[]
-  readonly trace: Trace
 }
 
 /** A gradient's fate at the end of each call. */

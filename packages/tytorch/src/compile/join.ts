@@ -64,7 +64,9 @@ class Joiner {
       if (writtenB.has(i) && !injective(slot, b.space)) return false
       places.push(place >= 0 ? place : slots.push(slot) - 1)
     }
-    return true
+    // What is stored for the second part alone may go; the rest stays.
+    const elements = slots.reduce((n, s) => n + (s.per === 'element' ? 1 : 0), 0)
+    return elements - a.stores.length <= ELEMENT_SLOTS && slots.length - writtenA.size <= SLOTS
   }
 
   /** True if equal places may be one slot: values of rows and of elements are told apart where they are written. */

@@ -7,28 +7,49 @@ import type { Buffer, HostScalar, LaunchStep, MatmulStep, Operand, Step } from '
 /** The steps without dead ones and without dead stores. Host steps stay: they may draw random numbers. */
 export function prune(steps: readonly Step[]): Step[] {
   const kept: Step[] = []
+  const later = new Later()
   for (let i = steps.length - 1; i >= 0; i--) {
-    const step = steps[i]
-    const needed = (region: Region): boolean => isNeeded(kept, region)
-    if (step.kind === 'host') kept.push(step)
-    else if (step.kind === 'matmul') {
-      if (step.args.m * step.args.n > 0 && effectsOf(step).writes.some(needed)) kept.push(step)
-    } else {
-      const lean = withoutDeadStores(step, needed)
-      if (lean) kept.push(lean)
-    }
+    const step = lean(steps[i], (region) => later.needs(region))
+    if (!step) continue
+    kept.push(step)
+    later.add(step)
   }
   return kept.reverse()
 }
 
-/** True if a step in `later` (last one first) or anyone outside reads the region before it is written anew. */
-function isNeeded(later: readonly Step[], region: Region): boolean {
-  for (let x = later.length - 1; x >= 0; x--) {
-    const { reads, writes } = effectsOf(later[x])
-    if (reads.some((r) => overlap(r, region))) return true
-    if (writes.some((w) => covers(w, region))) return false
+/** The step without what it does in vain; null if that is all. */
+function lean(step: Step, needed: (region: Region) => boolean): Step | null {
+  if (step.kind === 'host') return step
+  if (step.kind === 'launch') return withoutDeadStores(step, needed)
+  return step.args.m * step.args.n > 0 && effectsOf(step).writes.some(needed) ? step : null
+}
+
+/** What the steps after a point do to each buffer. */
+class Later {
+  /** The last step first. */
+  private readonly touched = new Map<Buffer, { readonly region: Region; readonly reads: boolean }[]>()
+
+  /** Adds the step before those that are known. */
+  add(step: Step): void {
+    const { reads, writes } = effectsOf(step)
+    for (const region of writes) this.note(region, false)
+    for (const region of reads) this.note(region, true)
   }
-  return region.buffer.kind !== 'temporary'
+
+  private note(region: Region, reads: boolean): void {
+    const list = this.touched.get(region.buffer)
+    if (list) list.push({ region, reads })
+    else this.touched.set(region.buffer, [{ region, reads }])
+  }
+
+  /** True if a later step or anyone outside reads the region before it is written anew. */
+  needs(region: Region): boolean {
+    const list = this.touched.get(region.buffer) ?? []
+    for (let x = list.length - 1; x >= 0; x--) {
+      if (list[x].reads ? overlap(list[x].region, region) : covers(list[x].region, region)) return list[x].reads
+    }
+    return region.buffer.kind !== 'temporary'
+  }
 }
 
 function withoutDeadStores(step: LaunchStep, needed: (region: Region) => boolean): LaunchStep | null {

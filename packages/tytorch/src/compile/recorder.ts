@@ -235,6 +235,15 @@ export class Recorder implements Tracer {
     for (const storage of this.freed) giveBack(storage, this.made.get(storage) ?? (this.used.get(storage) as number))
     this.freed.length = 0
   }
+
+  /**
+   * Lets go of all that was made and used. V8's scavenger takes the functions that call sites remember for alive, and so
+   * the frames of a trace: without this a quick collection would find all temporaries of the traced call still held.
+   */
+  forget(): void {
+    for (const list of [this.made, this.used, this.grads, this.outer, this.spent]) list.clear()
+    this.raw.length = 0
+  }
 }
 
 /** How a recording device finds its trace; null afterwards, for its kernels may be kept a while. */

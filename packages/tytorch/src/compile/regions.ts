@@ -60,8 +60,13 @@ export function covers(a: Region, b: Region): boolean {
 
 /** True if the steps with these effects must keep their order. */
 export function conflict(a: Effects, b: Effects): boolean {
-  const meets = (xs: readonly Region[], ys: readonly Region[]): boolean => xs.some((x) => ys.some((y) => overlap(x, y)))
   return meets(a.writes, b.reads) || meets(a.reads, b.writes) || meets(a.writes, b.writes)
+}
+
+/** True if a region of `xs` has a byte in common with one of `ys`. */
+export function meets(xs: readonly Region[], ys: readonly Region[]): boolean {
+  for (let i = 0; i < xs.length; i++) for (let j = 0; j < ys.length; j++) if (overlap(xs[i], ys[j])) return true
+  return false
 }
 
 const known = new WeakMap<Step, Effects>()

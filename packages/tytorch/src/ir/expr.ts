@@ -211,16 +211,26 @@ export const k = {
   },
 } as const
 
+/** The number of the walk that last came by each node, by the node's id. */
+let visited = new Int32Array(4096)
+let walk = 0
+
 /** Every node under `roots`, operands before users, each once. */
 export function topological(roots: readonly Expr[]): Expr[] {
-  const seen = new Set<Expr>()
-  const order: Expr[] = []
-  const visit = (e: Expr): void => {
-    if (seen.has(e)) return
-    seen.add(e)
-    for (const s of sources(e)) visit(s)
-    order.push(e)
+  if (visited.length < interned.size) {
+    const more = new Int32Array(2 * interned.size)
+    more.set(visited)
+    visited = more
   }
-  for (const r of roots) visit(r)
+  walk++
+  const order: Expr[] = []
+  for (const r of roots) collect(r, order)
   return order
+}
+
+function collect(e: Expr, order: Expr[]): void {
+  if (visited[e.id] === walk) return
+  visited[e.id] = walk
+  if ('src' in e) for (const s of e.src) collect(s, order)
+  order.push(e)
 }

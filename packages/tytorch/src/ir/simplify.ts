@@ -2,7 +2,7 @@
 // and the sign of zero included. So x + 0 stays (it turns -0 into 0), while x + -0 goes.
 import type { ComputeType } from '../base/dtype.ts'
 import { evaluateNode } from './evaluate.ts'
-import { call, constant, type Expr, gather, k, type Prim, sources, topological } from './expr.ts'
+import { call, constant, type Expr, gather, k, type Prim, sources } from './expr.ts'
 
 type PrimExpr = Extract<Expr, { readonly op: Prim }>
 
@@ -10,23 +10,12 @@ const done = new WeakMap<Expr, Expr>()
 
 /** An equal expression with constants folded and exact identities applied; never changes a bit of the result. */
 export function simplify(e: Expr): Expr {
-  for (const node of topological([e])) {
-    if (done.has(node)) continue
-    const simple = rewrite(rebuild(node))
-    done.set(node, simple)
-    done.set(simple, simple)
-  }
-  return done.get(e)!
-}
-
-/** The node over its simplified operands. */
-function rebuild(e: Expr): Expr {
-  const before = sources(e)
-  if (before.length === 0) return e
-  return over(
-    e,
-    before.map((s) => done.get(s)!),
-  )
+  const known = done.get(e)
+  if (known) return known
+  const simple = rewrite(over(e, sources(e).map(simplify)))
+  done.set(e, simple)
+  done.set(simple, simple)
+  return simple
 }
 
 /** The operation of `e` on other operands of the same types. */
@@ -46,18 +35,16 @@ export function substitute(e: Expr, leaf: (e: Expr) => Expr | null): Expr {
 /** As `substitute`, for several expressions that share nodes. */
 export function substitution(leaf: (e: Expr) => Expr | null): (e: Expr) => Expr {
   const made = new Map<Expr, Expr>()
-  return (root) => {
-    for (const node of topological([root])) {
-      if (made.has(node)) continue
-      const moved = over(
-        node,
-        sources(node).map((s) => made.get(s)!),
-      )
-      const isLeaf = sources(node).length === 0 || node.op === 'gather'
-      made.set(node, (isLeaf ? leaf(moved) : null) ?? moved)
-    }
-    return made.get(root)!
+  const visit = (e: Expr): Expr => {
+    const known = made.get(e)
+    if (known) return known
+    const src = sources(e)
+    const moved = src.length === 0 ? e : over(e, src.map(visit))
+    const found = (src.length === 0 || e.op === 'gather' ? leaf(moved) : null) ?? moved
+    made.set(e, found)
+    return found
   }
+  return visit
 }
 
 function build(e: PrimExpr, src: readonly Expr[]): Expr {
