@@ -4,7 +4,7 @@ import { RuntimeError } from '../base/errors.ts'
 import { sameSizes } from '../base/shape.ts'
 import { enableGrad, isAnomalyEnabled, noGrad } from './mode.ts'
 import { AccumulateGrad, historyOf, leafOf, type Node } from './node.ts'
-import { closeArena, openArena, release, type Storage } from './storage.ts'
+import { closeArena, openArena, release, type Storage, settle } from './storage.ts'
 import type { Tensor } from './tensor.ts'
 import { tracer } from './tracer.ts'
 
@@ -73,6 +73,7 @@ export function runBackward(
   if (tracer !== null && !options.retainGraph) tracer.walked(roots)
   if (options.createGraph) enableGrad(run)
   else noGrad(run)
+  if (!options.retainGraph) settle()
   return found
 }
 

@@ -13,6 +13,16 @@ const BUDGET = 48 * 2 ** 20
 /** As many blocks of one size fit between sweeps, up to MOST bytes: when two fill the budget, one in use is half of it. */
 const BLOCKS = 4
 const MOST = 128 * 2 ** 20
+/**
+ * After a backward pass, the moment at which least is alive, a sweep is due from this many bytes on. One in the middle of
+ * a forward pass finds its activations alive, so that V8 takes them for old, and only a full collection frees them.
+ */
+const SETTLE = 32 * 2 ** 20
+/** Bytes of a step up to which sweeps are put off to its end, in sizes of what it allocated last time. */
+const STEP = 1.25
+const MOST_STEP = 512 * 2 ** 20
+/** Bytes that may be in use beyond what a full collection left, at least, before the next one. */
+const SLACK = 96 * 2 ** 20
 
 /** A run of equal small slots. It is given back when no storage in it is reachable any more. */
 class Slab {
@@ -68,6 +78,11 @@ const classes: SizeClass[] = []
 let watch: Watched[] = []
 let pressure = 0
 let budget = BUDGET
+/** Bytes in use after a minor collection from which a full one follows. */
+let ceiling = SLACK
+/** Bytes that sweeps have seen allocated since the last backward pass, and in the step before it. */
+let current = 0
+let step = 0
 let arena: Storage[] | null = null
 
 /** A storage of `bytes`, not cleared. May sweep, so read pointers of other tensors only after the last allocation. */
@@ -169,7 +184,8 @@ export function giveBack(storage: Storage, pointer: number): void {
 
 /**
  * Gives back every block whose owner is gone, after a garbage collection if the host allows one on demand; answers
- * the bytes regained. `thorough` collects the old generation too.
+ * the bytes regained. `thorough` collects the old generation too, which is also done when much more is in use than was
+ * after the last time.
  */
 export function sweep(thorough = false): number {
   let freed = 0
@@ -177,13 +193,23 @@ export function sweep(thorough = false): number {
     collector.collect(true)
     freed = regain()
   }
-  if (thorough || freed < pressure / 2) {
+  if (thorough || memory.used > ceiling) {
     collector.collect(false)
     freed += regain()
+    ceiling = memory.used + Math.max(memory.used / 2, SLACK)
   }
+  current += pressure
   pressure = 0
-  budget = Math.max(BUDGET, memory.used / 2)
+  budget = Math.max(BUDGET, memory.used / 2, STEP * step)
   return freed
+}
+
+/** Sweeps if enough has been allocated. For the end of a backward pass, when its graph is gone. */
+export function settle(): void {
+  if (pressure < SETTLE || tracer !== null || arena !== null) return
+  step = Math.min(current + pressure, MOST_STEP)
+  sweep()
+  current = 0
 }
 
 function regain(): number {
