@@ -71,6 +71,49 @@ describe('the graph', () => {
   })
 })
 
+describe('functions that answer several views', () => {
+  const make = () => {
+    const x = float([
+      [1, 2, 3],
+      [4, 5, 6],
+      [7, 8, 9],
+      [10, 11, 12],
+    ])
+    return [x, x.mul(1)] as const
+  }
+
+  test('are one node, and what nobody used counts as zero', () => {
+    for (const [cut, name] of [
+      [(y: torch.Tensor) => y.split(3), 'SplitBackward0'],
+      [(y: torch.Tensor) => y.split([1, 3]), 'SplitWithSizesBackward0'],
+      [(y: torch.Tensor) => y.chunk(3), 'SplitBackward0'],
+      [(y: torch.Tensor) => y.unbind(), 'UnbindBackward0'],
+    ] as const) {
+      const [x, y] = make()
+      const parts = cut(y)
+      expect(parts[0].gradFn?.name).toBe(name)
+      expect(parts[1].gradFn).toBe(parts[0].gradFn)
+      parts[1].mul(2).sum().backward()
+      const [z, w] = make()
+      const rows = (t: torch.Tensor): number => (t.ndim === 1 ? 1 : t.sizes[0])
+      w.narrow(0, rows(parts[0]), rows(parts[1])).mul(2).sum().backward()
+      expect(gradOf(x)).toEqual(gradOf(z))
+    }
+  })
+
+  test('do not let their views be changed in place', () => {
+    const [, y] = make()
+    expect(() => y.split(2)[1].add_(1)).toThrow(
+      'Output 1 of Split is a view and is being modified inplace. This view is the output of a function that returns multiple views.',
+    )
+    expect(() => y.unbind()[0].mul_(2)).toThrow('Output 0 of Unbind is a view')
+    torch.noGrad(() => y.split(2)[1].zero_())
+    expect(y.sum(1).tolist()).toEqual([6, 15, 0, 0])
+    torch.unsafeSplit(y, 2)[0].zero_()
+    expect(y.sum().item()).toBe(0)
+  })
+})
+
 describe('backward', () => {
   test('adds up over calls and over uses', () => {
     const x = float([1, 2])

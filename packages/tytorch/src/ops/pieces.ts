@@ -109,13 +109,20 @@ export const splitWithSizes: SplitSizes = op({
   forward: (x: Tensor, sizes: Sizes, dim = 0) => split(x, sizes, dim),
 })
 
+/** The same pieces of `x`, each recorded by itself. */
+function apart(x: Tensor, pieces: readonly Tensor[], dim: number): Tensor[] {
+  const d = wrapDim(dim, x.ndim)
+  let at = 0
+  return pieces.map((p) => sliceDim(x, d, at, (at += p.sizes[d]), 1))
+}
+
 /** As `split`; PyTorch's unsafe form lets its views be changed in place, which is safe here. */
 export const unsafeSplit: typeof split = op({
   name: 'unsafeSplit',
   signature: 'input, split_size, dim',
   samples: (t) => [[t(5, 2), 2]],
   differentiable: true,
-  forward: (x: Tensor, size: number | Sizes, dim = 0) => split(x, size, dim),
+  forward: (x: Tensor, size: number | Sizes, dim = 0) => apart(x, split(x.detach(), size, dim), dim),
 })
 
 /** As `splitWithSizes`; see `unsafeSplit`. */
@@ -124,7 +131,7 @@ export const unsafeSplitWithSizes: SplitSizes = op({
   signature: 'input, split_sizes, dim',
   samples: (t) => [[t(2, 5), [1, 4], 1]],
   differentiable: true,
-  forward: (x: Tensor, sizes: Sizes, dim = 0) => split(x, sizes, dim),
+  forward: (x: Tensor, sizes: Sizes, dim = 0) => apart(x, split(x.detach(), sizes, dim), dim),
 })
 
 /** As `chunk`; see `unsafeSplit`. */
@@ -133,7 +140,7 @@ export const unsafeChunk: typeof chunk = op({
   signature: 'input, chunks, dim',
   samples: (t) => [[t(5, 2), 2]],
   differentiable: true,
-  forward: (x: Tensor, chunks: number, dim = 0) => chunk(x, chunks, dim),
+  forward: (x: Tensor, chunks: number, dim = 0) => apart(x, chunk(x.detach(), chunks, dim), dim),
 })
 
 /** Windows of `size` elements along `dimension`, `step` apart, as a new last dimension. A view. */

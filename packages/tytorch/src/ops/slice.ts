@@ -2,7 +2,9 @@
 import { IndexError, RuntimeError } from '../base/errors.ts'
 import { numelOf, type Sizes, wrapDim } from '../base/shape.ts'
 import { type Args, op } from '../tensor/define.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { recordAll } from '../tensor/node.ts'
+import { alias, type Tensor } from '../tensor/tensor.ts'
+import { cat, stack } from './join.ts'
 import { viewOf } from './view.ts'
 
 /** A view with sizes, strides and an offset of your own, in elements of the storage. */
@@ -128,6 +130,38 @@ export const select: (x: Tensor, dim: number, index: number) => Tensor = op({
   },
 })
 
+/** Views of `x` that are recorded as the outputs of one operation; each piece has its sizes, strides and offset. */
+function viewsOf(
+  x: Tensor,
+  pieces: readonly { readonly sizes: Sizes; readonly strides: Sizes; readonly offset: number }[],
+  name: string,
+  backward: (grads: Tensor[]) => Tensor,
+): Tensor[] {
+  const views = pieces.map(({ sizes, strides, offset }) => {
+    const out = alias(x, sizes, strides, offset)
+    out.base = x.base ?? x
+    out.baseVersion = x.storage.version
+    return out
+  })
+  recordAll(views, name, [x], [], (grads) => {
+    const like = grads.find((g) => g !== null) as Tensor
+    return [backward(pieces.map(({ sizes }, i) => grads[i] ?? like.newZeros(sizes)))]
+  })
+  return views
+}
+
+/** Consecutive pieces of these sizes along dimension `d`. */
+function cutInto(x: Tensor, d: number, sizes: readonly number[], name: string): Tensor[] {
+  let at = 0
+  const pieces = sizes.map((n) => {
+    const first = Math.min(at, x.sizes[d])
+    at += n
+    const length = Math.min(n, x.sizes[d] - first)
+    return { sizes: x.sizes.with(d, length), strides: x.strides, offset: x.offset + first * x.strides[d] }
+  })
+  return viewsOf(x, pieces, name, (grads) => cat(grads, d))
+}
+
 /** The slices along `dim`, without that dimension. */
 export const unbind: (x: Tensor, ...args: Args<[dim?: number], { dim?: number }>) => Tensor[] = op({
   name: 'unbind',
@@ -137,7 +171,13 @@ export const unbind: (x: Tensor, ...args: Args<[dim?: number], { dim?: number }>
   forward: (x: Tensor, dim = 0) => {
     const d = wrapDim(dim, x.ndim)
     if (x.ndim === 0) throw new RuntimeError('Dimension specified as 0 but tensor has no dimensions')
-    return Array.from({ length: x.sizes[d] }, (_, i) => select(x, d, i))
+    const [sizes, strides] = [x.sizes.toSpliced(d, 1), x.strides.toSpliced(d, 1)]
+    const pieces = Array.from({ length: x.sizes[d] }, (_, i) => ({
+      sizes,
+      strides,
+      offset: x.offset + i * x.strides[d],
+    }))
+    return viewsOf(x, pieces, 'UnbindBackward0', (grads) => stack(grads, d))
   },
 })
 
@@ -161,9 +201,7 @@ export const split: (
       if (splitSize < 0 || (splitSize === 0 && n > 0))
         throw new RuntimeError(`split expects split_size be non-negative, but got split_size=${splitSize}`)
       const pieces = Math.max(Math.ceil(n / Math.max(splitSize, 1)), 1)
-      return Array.from({ length: pieces }, (_, i) =>
-        sliceDim(x, d, i * splitSize, Math.min((i + 1) * splitSize, n), 1),
-      )
+      return cutInto(x, d, new Array<number>(pieces).fill(splitSize), 'SplitBackward0')
     }
     const total = splitSize.reduce((a, b) => a + b, 0)
     if (total !== n) {
@@ -171,8 +209,7 @@ export const split: (
         `split_with_sizes expects split_sizes to sum exactly to ${n} (input tensor's size at dimension ${d}), but got split_sizes=[${splitSize.join(', ')}]`,
       )
     }
-    let at = 0
-    return splitSize.map((size) => sliceDim(x, d, at, (at += size), 1))
+    return cutInto(x, d, splitSize, 'SplitWithSizesBackward0')
   },
 })
 
@@ -189,7 +226,7 @@ export const chunk: (x: Tensor, chunks: number, ...args: Args<[dim?: number], { 
     if (!(chunks > 0)) throw new RuntimeError(`chunk expects \`chunks\` to be greater than 0, got: ${chunks}`)
     const d = wrapDim(dim, x.ndim)
     const size = Math.ceil(x.sizes[d] / chunks)
-    if (size === 0) return Array.from({ length: chunks }, () => sliceDim(x, d, 0, 0, 1))
+    if (size === 0) return cutInto(x, d, new Array<number>(chunks).fill(0), 'SplitWithSizesBackward0')
     return split(x, size, d)
   },
 })

@@ -259,6 +259,9 @@ function adopt(x: Tensor, node: Node, index: number): void {
   refreshView(x)
 }
 
+/** Operations whose outputs are all views of one tensor. */
+const MANY_VIEWS: ReadonlySet<string> = new Set(['SplitBackward0', 'SplitWithSizesBackward0', 'UnbindBackward0'])
+
 /**
  * Checks that `x` may be changed in place now, and counts the change.
  * Throws RuntimeError for a leaf that requires a gradient (or a view of one) while recording.
@@ -270,6 +273,11 @@ export function changeInPlace(x: Tensor): void {
     }
     if (x.base !== null && x.base.node === null && x.base.leaf?.requiresGrad) {
       throw new RuntimeError('a view of a leaf Variable that requires grad is being used in an in-place operation.')
+    }
+    if (x.base !== null && x.node !== null && MANY_VIEWS.has(x.node.name)) {
+      throw new RuntimeError(
+        `Output ${x.nodeOutput} of ${x.node.name.replace('Backward0', '')} is a view and is being modified inplace. This view is the output of a function that returns multiple views. Such functions do not allow the output views to be modified inplace. You should replace the inplace operation by an out-of-place one.`,
+      )
     }
   }
   // A view's history is brought up to date before the change, so that `adopt` can tell that this change is the news.
