@@ -10,11 +10,12 @@ import { isGradEnabled, noGrad } from '../tensor/mode.ts'
 import { record, requiresGrad } from '../tensor/node.ts'
 import { device } from '../tensor/run.ts'
 import { keep } from '../tensor/scope.ts'
-import { alias, empty, emptyLike, type Tensor } from '../tensor/tensor.ts'
+import { empty, emptyLike, type Tensor } from '../tensor/tensor.ts'
 import { once } from '../tensor/tracer.ts'
 import { mul, sub } from './arithmetic.ts'
+import { emptyHeads, products, readable, rowsOf, turned } from './attentionproducts.ts'
 import { contiguous, to } from './copy.ts'
-import { arange, zeros } from './create.ts'
+import { arange } from './create.ts'
 import { dropout } from './dropout.ts'
 import { bmm } from './linear.ts'
 import { sum } from './reduce.ts'
@@ -231,7 +232,7 @@ function summedTo(x: Tensor, sizes: Sizes): Tensor {
   return (dims.length ? sum(x, dims, true) : x).reshape(sizes)
 }
 
-/** Query, key and value as [batch, rows, width], and the mask. */
+/** Query, key and value as [outer, inner, rows, width]: two levels of batches. */
 interface Parts {
   readonly q: Tensor
   readonly k: Tensor
@@ -257,36 +258,19 @@ function blocksOf(rows: number, columns: number, { mask, causal }: Masking): Blo
   })
 }
 
-/** Rows [first, first + n) of every matrix of a batch, without history. */
-function rowsOf(x: Tensor, first: number, n: number): Tensor {
-  const [batch, rows, width] = x.sizes
-  if (n === rows) return x
-  return alias(x, [batch, n, width], x.strides, x.offset + first * x.strides[1])
-}
-
-const transposed = (x: Tensor): Tensor => {
-  const [a, b, c] = x.sizes
-  const [s, t, u] = x.strides
-  return alias(x, [a, c, b], [s, u, t], x.offset)
-}
-
 /** Attention without recording: the output, and the weights of each block. */
 function attend({ q, k: key, v }: Parts, masking: Masking, leading: Sizes): { out: Tensor; weights: Tensor[] } {
-  const [batch, rows] = q.sizes
-  const columns = key.sizes[1]
-  const weights: Tensor[] = []
-  const blocks = blocksOf(rows, columns, masking)
-  let out: Tensor | null = null
-  for (const b of blocks) {
-    const scores = bmm(rowsOf(q, b.first, b.rows), transposed(rowsOf(key, 0, b.columns)))
+  const [outer, inner, rows] = q.sizes
+  const columns = key.sizes[2]
+  const out = emptyHeads(outer, inner, rows, v.sizes[3], q)
+  const weights = blocksOf(rows, columns, masking).map((b) => {
+    const scores = empty([outer, inner, b.rows, b.columns], q.dtype)
+    products(rowsOf(q, b.first, b.rows), turned(rowsOf(key, 0, b.columns)), scores)
     const w = rawWeights(scores, masking, b.first, [...leading, b.rows, b.columns])
-    weights.push(w)
-    const part = bmm(w, rowsOf(v, 0, b.columns))
-    if (blocks.length === 1) return { out: part, weights }
-    out ??= empty([batch, rows, v.sizes[2]], q.dtype)
-    rowsOf(out, b.first, b.rows).copy_(part)
-  }
-  return { out: out as Tensor, weights }
+    products(w, rowsOf(v, 0, b.columns), rowsOf(out, b.first, b.rows))
+    return w
+  })
+  return { out, weights }
 }
 
 /** Gradients of query, key and value without recording. */
@@ -297,37 +281,37 @@ function attendBackward(
   masking: Masking,
   needs: readonly boolean[],
 ): (Tensor | null)[] {
-  const blocks = blocksOf(q.sizes[1], key.sizes[1], masking)
-  if (blocks.length === 1) {
-    const [w] = weights
-    const ds = needs[0] || needs[1] ? rawScoresGradient(bmm(g, transposed(v)), w, masking.scale) : null
-    return [
-      needs[0] && ds ? bmm(ds, key) : null,
-      needs[1] && ds ? bmm(transposed(ds), q) : null,
-      needs[2] ? bmm(transposed(w), g) : null,
-    ]
-  }
-  const [dq, dk, dv] = [q, key, v].map((t, i) => (needs[i] ? zeros(t.sizes, { dtype: t.dtype }) : null))
+  const blocks = blocksOf(q.sizes[2], key.sizes[2], masking)
+  const several = blocks.length > 1
+  const [dq, dk, dv] = [q, key, v].map((t, i) => {
+    if (!needs[i]) return null
+    const made = emptyHeads(t.sizes[0], t.sizes[1], t.sizes[2], t.sizes[3], t)
+    return several && i > 0 ? made.zero_() : made
+  })
   blocks.forEach((b, i) => {
     const gb = rowsOf(g, b.first, b.rows)
     const w = weights[i]
-    const keys = rowsOf(key, 0, b.columns)
-    const ds = rawScoresGradient(bmm(gb, transposed(rowsOf(v, 0, b.columns))), w, masking.scale)
-    if (dq) rowsOf(dq, b.first, b.rows).copy_(bmm(ds, keys))
-    if (dk) rowsOf(dk, 0, b.columns).add_(bmm(transposed(ds), rowsOf(q, b.first, b.rows)))
-    if (dv) rowsOf(dv, 0, b.columns).add_(bmm(transposed(w), gb))
+    if (dv) products(turned(w), gb, rowsOf(dv, 0, b.columns), several)
+    if (!dq && !dk) return
+    const dw = products(gb, turned(rowsOf(v, 0, b.columns)), empty(w.sizes, w.dtype))
+    const ds = rawScoresGradient(dw, w, masking.scale)
+    if (dq) products(ds, rowsOf(key, 0, b.columns), rowsOf(dq, b.first, b.rows))
+    if (dk) products(turned(ds), rowsOf(q, b.first, b.rows), rowsOf(dk, 0, b.columns), several)
   })
   return [dq, dk, dv]
 }
 
 /** The gradients in tensor ops, for a backward pass that is recorded itself. */
 function composedGradients(g: Tensor, { q, k: key, v }: Parts, masking: Masking, leading: Sizes): Tensor[] {
-  const scores = bmm(q, key.transpose(1, 2))
+  const flat = (x: Tensor): Tensor => x.flatten(0, 1)
+  const [gf, qf, kf, vf] = [g, q, key, v].map(flat)
+  const scores = bmm(qf, kf.transpose(1, 2))
   const shape = [...leading, ...scores.sizes.slice(1)]
   const w = attentionWeights(scores.reshape(shape), masking).reshape(scores.sizes)
-  const dw = bmm(g, v.transpose(1, 2))
+  const dw = bmm(gf, vf.transpose(1, 2))
   const ds = mul(mul(sub(dw, sum(mul(dw, w), 2, true)), w), masking.scale)
-  return [bmm(ds, key), bmm(ds.transpose(1, 2), q), bmm(w.transpose(1, 2), g)]
+  const grads = [bmm(ds, kf), bmm(ds.transpose(1, 2), qf), bmm(w.transpose(1, 2), gf)]
+  return grads.map((t, i) => t.reshape([q, key, v][i].sizes))
 }
 
 const NAMES: Record<string, string> = {
@@ -464,35 +448,37 @@ function attention(query: Tensor, key: Tensor, value: Tensor, masking: Masking, 
     )
   }
   const batch = numelOf(leading)
-  const flat = (x: Tensor): Tensor => {
-    const own = x.sizes.slice(-2)
-    const full = sameSizes(x.sizes.slice(0, -2), leading) ? x : x.expand([...leading, ...own])
-    return full.ndim === 3 ? full : full.reshape([batch, ...own])
-  }
   if (key.sizes[key.ndim - 1] !== width) {
     throw new RuntimeError(
       `Expected size for first two dimensions of batch2 tensor to be: [${batch}, ${width}] but got: [${batch}, ${key.sizes[key.ndim - 1]}].`,
     )
   }
-  const parts: Parts = { q: flat(query), k: flat(key), v: flat(value) }
+  const inner = leading.length > 0 ? leading[leading.length - 1] : 1
+  const outer = numelOf(leading.slice(0, -1))
+  const levels = (x: Tensor): Tensor => {
+    const own = x.sizes.slice(-2)
+    const full = sameSizes(x.sizes.slice(0, -2), leading) ? x : x.expand([...leading, ...own])
+    return full.ndim === 4 ? full : full.reshape([outer, inner, ...own])
+  }
+  const [q, kk, v] = [query, key, value].map(levels)
   const outSizes = [...leading, rows, value.sizes[value.ndim - 1]]
   if (dropoutP > 0 || (masking.mask && requiresGrad(masking.mask))) {
-    const scores = bmm(parts.q, parts.k.transpose(1, 2)).reshape(scoreSizes)
+    const scores = bmm(q.flatten(0, 1), kk.flatten(0, 1).transpose(1, 2)).reshape(scoreSizes)
     const weights = dropout(attentionWeights(scores, masking), dropoutP)
-    return bmm(weights.reshape([batch, rows, columns]), parts.v).reshape(outSizes)
+    return bmm(weights.reshape([batch, rows, columns]), v.flatten(0, 1)).reshape(outSizes)
   }
+  const parts: Parts = { q: readable(q), k: readable(kk), v: readable(v) }
   const { out, weights } = noGrad(() => attend(parts, masking, leading))
-  const { q, k: kk, v } = parts
   const result = record(
     out,
     'ScaledDotProductFlashAttentionForCpuBackward0',
     [q, kk, v],
-    [q, kk, v, ...weights],
+    [parts.q, parts.k, parts.v, ...weights],
     (g, [q, kk, v, ...kept], needs) => {
       const own = { q, k: kk, v }
       if (isGradEnabled()) return composedGradients(g, own, masking, leading).map((t, i) => (needs[i] ? t : null))
-      return attendBackward(contiguous(g), own, kept, masking, needs)
+      return attendBackward(readable(g), own, kept, masking, needs)
     },
   )
-  return sameSizes(result.sizes, outSizes) ? result : result.reshape(outSizes)
+  return leading.length === 2 ? result : result.reshape(outSizes)
 }

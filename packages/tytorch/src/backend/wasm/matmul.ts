@@ -158,8 +158,7 @@ class Products {
   /** Computes a product on several threads; false if it can't be cut. */
   private share(p: Product, products: number, { batch }: MatmulArgs): boolean {
     const pieces = piecesFor(products, PIECE_PRODUCTS)
-    const { rows, lanes, vectors } = this.kernels.element
-    const axis = batch && batch.count >= pieces ? BATCH : axisOf(p.m / rows, p.n / (lanes * vectors), pieces)
+    const axis = batch && batch.count >= pieces ? BATCH : this.axisFor(p, pieces)
     // A batch of few products that are large each is cut product by product.
     if (batch && axis !== BATCH) {
       for (let i = 0; i < batch.count; i++) {
@@ -171,6 +170,13 @@ class Products {
       return true
     }
     return this.cut(p, axis, pieces, batch ?? null)
+  }
+
+  /** What is cut: rows if A has to be turned for its tiles and is the larger, for each piece turns what it needs. */
+  private axisFor(p: Product, pieces: number): number {
+    const { rows, lanes, vectors } = this.kernels.element
+    if (p.aColumn !== this.size && p.m >= p.n && p.m >= 8 * pieces * rows) return ROWS
+    return axisOf(p.m / rows, p.n / (lanes * vectors), pieces)
   }
 
   private cut(p: Product, axis: number, pieces: number, batch: MatmulArgs['batch'] | null): boolean {
