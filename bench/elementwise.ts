@@ -2,8 +2,6 @@
 // device, and at the end ops as a user calls them. With PYTORCH_PYTHON=<python with torch> also PyTorch's, in turns.
 // Arguments: names of rows to run (a part will do).
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { memory } from '../packages/tytorch/src/backend/memory.ts'
 import { getNumThreads, readyThreads, setNumThreads } from '../packages/tytorch/src/backend/pool.ts'
 import { createWasmDevice } from '../packages/tytorch/src/backend/wasm/device.ts'
@@ -13,7 +11,7 @@ import { exp, log, tanh } from '../packages/tytorch/src/ir/exponential.ts'
 import { acc, constant, type Expr, k, load, other, position, result } from '../packages/tytorch/src/ir/expr.ts'
 import { type Arg, type Kernel, mapKernel, type ReducePass } from '../packages/tytorch/src/ir/kernel.ts'
 import { sin } from '../packages/tytorch/src/ir/trigonometric.ts'
-import { median } from './rival.ts'
+import { median, Peer } from './rival.ts'
 
 const ROUNDS = 11
 const ROUND_MS = 5
@@ -222,19 +220,8 @@ for line in sys.stdin:
 `
 
 /** Answers the seconds that a row takes in PyTorch. */
-type Peer = (row: Row, threads: number, fresh: boolean) => Promise<number>
-
-function startPeer(python: string): { readonly process: ChildProcess; readonly ask: Peer } {
-  const process = spawn(python, ['-c', PEER], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]()
-  return {
-    process,
-    async ask(row, threads, fresh) {
-      process.stdin.write(`${JSON.stringify([row.shape, row.torch, ROUND_MS, fresh, threads])}\n`)
-      return Number((await lines.next()).value)
-    },
-  }
-}
+const ask = (peer: Peer, row: Row, threads: number, fresh: boolean): Promise<number> =>
+  peer.ask(JSON.stringify([row.shape, row.torch, ROUND_MS, fresh, threads]))
 
 function secondsOf(run: () => unknown, least = ROUND_MS): number {
   const start = performance.now()
@@ -261,7 +248,7 @@ async function startThreads(): Promise<void> {
 }
 
 const python = process.env.PYTORCH_PYTHON
-const peer = python ? startPeer(python) : null
+const peer = python ? new Peer(python, PEER) : null
 const wanted = process.argv.slice(2).filter((name) => name !== 'elementwise')
 await startThreads()
 const title = (threads: number): string =>
@@ -272,7 +259,7 @@ for (const row of table) {
   for (const threads of THREADS) {
     setNumThreads(threads)
     for (let i = 0; i < 6; i++) secondsOf(row.run)
-    await peer?.ask(row, threads, threads === 1)
+    if (peer) await ask(peer, row, threads, threads === 1)
   }
   const times: number[][] = THREADS.map(() => [])
   const peerTimes: number[][] = THREADS.map(() => [])
@@ -283,7 +270,7 @@ for (const row of table) {
       secondsOf(row.run, 1) // wakes the threads
       times[t].push(secondsOf(row.run))
       await rest()
-      if (peer) peerTimes[t].push(await peer.ask(row, threads, false))
+      if (peer) peerTimes[t].push(await ask(peer, row, threads, false))
     }
   }
   const cells = THREADS.map((_, t) => {
@@ -294,4 +281,4 @@ for (const row of table) {
   })
   console.log(`${row.name.padEnd(26)}${cells.join('')}`)
 }
-peer?.process.kill()
+peer?.close()

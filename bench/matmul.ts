@@ -1,12 +1,11 @@
 // GFLOP/s of the matrix product on one thread and on two, and with PYTORCH_PYTHON=<python with torch> PyTorch's in turns.
 // Arguments: shapes as MxKxN, or BATCH*MxKxN, followed by nn, tn, nt or tt for the operands that are stored transposed,
 // and by a dtype other than float32: 64*32x32x32:nt, 256x256x256:nn:int64.
-import { type ChildProcess, spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { memory } from '../packages/tytorch/src/backend/memory.ts'
 import { getNumThreads, readyThreads, setNumThreads } from '../packages/tytorch/src/backend/pool.ts'
 import { detect } from '../packages/tytorch/src/backend/wasm/features.ts'
 import { createMatmul } from '../packages/tytorch/src/backend/wasm/matmul.ts'
+import { median, Peer } from './rival.ts'
 
 const SHAPES = [
   ...[8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 1024, 2048].map((n) => `${n}x${n}x${n}:nn`),
@@ -107,20 +106,10 @@ for line in sys.stdin:
 `
 
 /** Answers the seconds a product takes in PyTorch. */
-type Peer = (shape: Shape, threads: number, fresh: boolean) => Promise<number>
-
-function startPeer(python: string): { readonly process: ChildProcess; readonly ask: Peer } {
-  const process = spawn(python, ['-c', PEER], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]()
-  return {
-    process,
-    async ask(shape, threads, fresh) {
-      const { m, k, n, count, dtype, transposeA, transposeB } = shape
-      const flags = [transposeA, transposeB, ROUND_MS, batchOf(shape), fresh, threads].map(Number)
-      process.stdin.write(`${[m, k, n, count, ...flags].join(' ')} ${dtype}\n`)
-      return Number((await lines.next()).value)
-    },
-  }
+function ask(peer: Peer, shape: Shape, threads: number, fresh: boolean): Promise<number> {
+  const { m, k, n, count, dtype, transposeA, transposeB } = shape
+  const flags = [transposeA, transposeB, ROUND_MS, batchOf(shape), fresh, threads].map(Number)
+  return peer.ask(`${[m, k, n, count, ...flags].join(' ')} ${dtype}`)
 }
 
 /** Products between two looks at the clock, which itself takes as long as a small product. */
@@ -140,10 +129,6 @@ function secondsOf(run: () => void, batch: number, least = ROUND_MS): number {
   return elapsed / 1000 / count
 }
 
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1]
-}
-
 const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, REST_MS))
 
 /** Workers start with the first large product. */
@@ -158,7 +143,7 @@ async function startThreads(): Promise<void> {
 }
 
 const python = process.env.PYTORCH_PYTHON
-const peer = python ? startPeer(python) : null
+const peer = python ? new Peer(python, PEER) : null
 const shapes = (process.argv.length > 2 ? process.argv.slice(2) : SHAPES)
   .filter((name) => /^[\d*x]+(:|$)/.test(name))
   .map(parse)
@@ -172,7 +157,7 @@ for (const shape of shapes) {
   for (const threads of THREADS) {
     setNumThreads(threads)
     secondsOf(run, batch, WARM_MS)
-    await peer?.ask(shape, threads, threads === 1)
+    if (peer) await ask(peer, shape, threads, threads === 1)
   }
   const times: number[][] = THREADS.map(() => [])
   const peerTimes: number[][] = THREADS.map(() => [])
@@ -183,7 +168,7 @@ for (const shape of shapes) {
       secondsOf(run, batch, 1) // wakes the threads
       times[t].push(secondsOf(run, batch))
       await rest()
-      if (peer) peerTimes[t].push(await peer.ask(shape, threads, false))
+      if (peer) peerTimes[t].push(await ask(peer, shape, threads, false))
     }
   }
   const flops = 2 * shape.count * shape.m * shape.k * shape.n
@@ -195,4 +180,4 @@ for (const shape of shapes) {
   })
   console.log(`${shape.name.padEnd(22)}${cells.join('')}`)
 }
-peer?.process.kill()
+peer?.close()

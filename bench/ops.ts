@@ -20,14 +20,27 @@ const rows = torch.randint(0, 256, [256])
 const t = torch.randint(0, 256, [256])
 const [signal, w1] = [torch.randn([8, 16, 512]), torch.randn([32, 16, 5])]
 const [image, w2] = [torch.randn([8, 16, 32, 32]), torch.randn([32, 16, 3, 3])]
+const grid = torch.rand([8, 32, 32, 2]).mul(2).sub(1)
 const [volume, w3] = [torch.randn([2, 8, 12, 12, 12]), torch.randn([16, 8, 3, 3, 3])]
 const w2t = torch.randn([16, 32, 3, 3])
 const [b1, b2] = [torch.randn([16, 64, 64]), torch.randn([16, 64, 64])]
 const a = torch.randn([128, 128]).add(torch.eye(128).mul(12))
 const s = a.matmul(a.t()).add(torch.eye(128))
 const rhs = torch.randn([128, 16])
+const large = torch.randn([512, 512]).add(torch.eye(512).mul(25))
+const spd = large.matmul(large.t()).add(torch.eye(512))
+const many = torch.randn([1000, 8, 8]).add(torch.eye(8).mul(3))
 const [g, h] = [torch.ones([16]), torch.zeros([16])]
 const { values: sorted } = x.sort(1)
+const chance = torch.rand([256, 256])
+const z = torch.complex(x, y)
+const [wave, waves, long] = [
+  torch.complex(torch.randn(1000), torch.randn(1000)),
+  torch.randn([64, 1024]),
+  torch.randn(65536),
+]
+const half = torch.fft.rfft(waves)
+const hann = torch.hannWindow(1024)
 
 /** By name, as in python/ops.py. */
 const OPS: Readonly<Record<string, () => unknown>> = {
@@ -74,14 +87,28 @@ const OPS: Readonly<Record<string, () => unknown>> = {
   bincount: () => torch.bincount(i.flatten()),
   histc: () => torch.histc(x, 64, -3, 3),
   gather: () => x.gather(1, i),
+  take: () => x.take(i),
   scatterAdd: () => torch.zeros([256, 256]).scatterAdd(1, i, x),
   indexSelect: () => x.indexSelect(0, rows),
   indexAdd: () => x.indexAdd(0, rows, y),
   'index with a tensor': () => x.at(rows),
+  'index with two tensors': () => x.at(i, i),
   embedding: () => F.embedding(i.narrow(0, 0, 16), x),
   oneHot: () => F.oneHot(rows, 256),
   randn: () => torch.randn([256, 256]),
+  'randn of a million': () => torch.randn([1024, 1024]),
+  rand: () => torch.rand([256, 256]),
+  bernoulli: () => torch.bernoulli(chance),
+  randint: () => torch.randint(0, 1000, [256, 256]),
+  randperm: () => torch.randperm(65536),
   dropout: () => F.dropout(x, 0.5),
+  'fft of 1000': () => torch.fft.fft(wave),
+  'rfft of 64 rows': () => torch.fft.rfft(waves),
+  'irfft of 64 rows': () => torch.fft.irfft(half),
+  'rfft of 65536': () => torch.fft.rfft(long),
+  fft2: () => torch.fft.fft2(z),
+  'fft dim 0': () => torch.fft.fft(z, { dim: 0 }),
+  stft: () => torch.stft(long, 1024, { window: hann, returnComplex: true }),
   matmul: () => x.matmul(y),
   bmm: () => torch.bmm(b1, b2),
   einsum: () => torch.einsum('bij,bkj->bik', b1, b2),
@@ -102,6 +129,7 @@ const OPS: Readonly<Record<string, () => unknown>> = {
   binaryCrossEntropyWithLogits: () => F.binaryCrossEntropyWithLogits(x, m.to(torch.float32)),
   'interpolate nearest': () => F.interpolate(image, { scaleFactor: 2 }),
   'interpolate bilinear': () => F.interpolate(image, { scaleFactor: 2, mode: 'bilinear' }),
+  gridSample: () => F.gridSample(image, grid, { alignCorners: false }),
   pad: () => F.pad(image, [1, 2, 1, 2]),
   'pad reflect': () => F.pad(image, [1, 2, 1, 2], { mode: 'reflect' }),
   unfold: () => F.unfold(image, 3, { padding: 1 }),
@@ -110,47 +138,30 @@ const OPS: Readonly<Record<string, () => unknown>> = {
   'linalg.det': () => linalg.det(a),
   'linalg.cholesky': () => linalg.cholesky(s),
   'linalg.qr': () => linalg.qr(a),
+  'linalg.lstsq': () => linalg.lstsq(a, rhs),
+  'linalg.solveTriangular': () => linalg.solveTriangular(a, rhs, { upper: true }),
+  'linalg.solve of 512': () => linalg.solve(large, large),
+  'linalg.cholesky of 512': () => linalg.cholesky(spd),
+  'linalg.qr of 512': () => linalg.qr(large),
+  'linalg.inv of 1000': () => linalg.inv(many),
+  'linalg.det of 1000': () => linalg.det(many),
+  'linalg.qr of 1000': () => linalg.qr(many),
   'linalg.svd': () => linalg.svd(a),
   'linalg.eigh': () => linalg.eigh(s),
 }
 
-const HOSTED = 'its kernel calls JavaScript for each element'
-const SCALAR = 'plain TypeScript in doubles, without blocks or SIMD; PyTorch calls LAPACK'
+const DOUBLES =
+  'all in doubles, and the iterations on the reduced matrix in plain TypeScript; PyTorch calls LAPACK in floats'
 const PRODUCT = 'on two threads the pieces seldom both run on a busy machine; about equal on one'
-const SORTS = 'a radix sort of each row on the host; PyTorch selects'
 
 /** Why it takes so long, for what is (or on some runs is) slow. */
 const WHY: Readonly<Record<string, string>> = {
-  erfinv: HOSTED,
-  lgamma: HOSTED,
-  maskedSelect: 'positions are listed on the host, made offsets, then gathered',
-  nonzero: 'positions are listed on the host, then taken apart into coordinates of 64 bits',
-  'cumsum dim 1': 'scanned on the host, one addition waiting for the last',
-  'cumsum dim 0': 'scanned on the host in doubles, without SIMD',
-  'cumprod dim 1': 'scanned on the host, one product waiting for the last',
-  'topk 8': 'keys and the best 8 of a row are found on the host, one element at a time',
-  kthvalue: SORTS,
-  median: SORTS,
-  unique: 'a radix sort of 64-bit keys on the host; PyTorch hashes or sorts 32 bits at a time with SIMD',
-  bincount: 'converted to doubles, checked, then counted on the host',
-  histc: 'counted on the host in doubles',
-  gather: 'indices are checked on the host first; WebAssembly has no gathering load',
-  scatterAdd: 'indices are checked, converted to 32 bits, then added one by one on the host',
-  indexAdd: 'rows are added on the host without SIMD',
-  oneHot: 'the range of classes is read first, then bools are compared and converted',
-  randn: "PyTorch's draws bit for bit: its fused multiply-adds are emulated in logarithm, sine and cosine",
   matmul: PRODUCT,
   bmm: PRODUCT,
   einsum: PRODUCT,
   conv1d: PRODUCT,
-  groupNorm: 'sums in doubles, half as many lanes, and a second pass that scales',
-  'linalg.solve': SCALAR,
-  'linalg.inv': SCALAR,
-  'linalg.det': SCALAR,
-  'linalg.cholesky': SCALAR,
-  'linalg.qr': SCALAR,
-  'linalg.svd': SCALAR,
-  'linalg.eigh': SCALAR,
+  'linalg.svd': DOUBLES,
+  'linalg.eigh': DOUBLES,
 }
 
 function microseconds(run: () => unknown): number {

@@ -1,10 +1,8 @@
 // Microseconds of pooling and resampling on one thread, forwards (as in training) and backwards; with
 // PYTORCH_PYTHON=<python with torch> also PyTorch's, in turns. Arguments: names of rows to run (a part will do).
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import * as torch from 'tytorch'
-import { median } from './rival.ts'
+import { median, Peer } from './rival.ts'
 
 const ROUNDS = 11
 const ROUND_MS = 8
@@ -81,19 +79,8 @@ for line in sys.stdin:
 `
 
 /** Answers the seconds that a case takes in PyTorch. */
-type Peer = (c: Case, fresh: boolean, back: boolean) => Promise<number>
-
-function startPeer(python: string): { readonly process: ChildProcess; readonly ask: Peer } {
-  const process = spawn(python, ['-c', PEER], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]()
-  return {
-    process,
-    async ask(c, fresh, back) {
-      process.stdin.write(`${JSON.stringify([c.shape, c.torch, ROUND_MS, fresh, back])}\n`)
-      return Number((await lines.next()).value)
-    },
-  }
-}
+const ask = (peer: Peer, c: Case, fresh: boolean, back: boolean): Promise<number> =>
+  peer.ask(JSON.stringify([c.shape, c.torch, ROUND_MS, fresh, back]))
 
 function secondsOf(run: () => void): number {
   const start = performance.now()
@@ -108,7 +95,7 @@ function secondsOf(run: () => void): number {
 }
 
 const python = process.env.PYTORCH_PYTHON
-const peer = python ? startPeer(python) : null
+const peer = python ? new Peer(python, PEER) : null
 const wanted = process.argv.slice(2)
 console.log(`${'us'.padEnd(26)}  TyTorch${peer ? '  PyTorch   faster' : ''}`)
 for (const c of cases) {
@@ -127,12 +114,12 @@ for (const c of cases) {
   ] as const) {
     for (let i = 0; i < 6; i++) secondsOf(run)
     const back = run === backward
-    await peer?.ask(c, !back, back)
+    if (peer) await ask(peer, c, !back, back)
     const times: number[] = []
     const peerTimes: number[] = []
     for (let i = 0; i < ROUNDS; i++) {
       times.push(secondsOf(run))
-      if (peer) peerTimes.push(await peer.ask(c, false, back))
+      if (peer) peerTimes.push(await ask(peer, c, false, back))
     }
     const ours = median(times) * 1e6
     const theirs = peer ? median(peerTimes) * 1e6 : 0
@@ -140,4 +127,4 @@ for (const c of cases) {
     console.log(`${(c.name + what).padEnd(26)} ${ours.toFixed(1).padStart(8)}${compared}`)
   }
 }
-peer?.process.kill()
+peer?.close()

@@ -1,6 +1,8 @@
 // PyTorch as the rival: a Python process that keeps its model and answers one timed repetition per line, so that
 // repetitions of both sides can alternate in one run. PYTORCH_PYTHON names a Python that has torch.
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 /** What one repetition answers: seconds or other figures by name. */
@@ -44,6 +46,28 @@ export class Rival {
 
   close(): void {
     this.process.stdin.end()
+  }
+}
+
+/** A Python process that runs `program`, which answers each line of input with one number: seconds. */
+export class Peer {
+  private readonly process: ChildProcess
+  private readonly input: Writable
+  private readonly lines: AsyncIterator<string>
+
+  constructor(python: string, program: string) {
+    const { stdin, stdout } = (this.process = spawn(python, ['-c', program], { stdio: ['pipe', 'pipe', 'inherit'] }))
+    this.input = stdin
+    this.lines = createInterface({ input: stdout })[Symbol.asyncIterator]()
+  }
+
+  async ask(line: string): Promise<number> {
+    this.input.write(`${line}\n`)
+    return Number((await this.lines.next()).value)
+  }
+
+  close(): void {
+    this.process.kill()
   }
 }
 

@@ -16,14 +16,23 @@ rows = torch.randint(0, 256, (256,))
 t = torch.randint(0, 256, (256,))
 signal, w1 = torch.randn(8, 16, 512), torch.randn(32, 16, 5)
 image, w2 = torch.randn(8, 16, 32, 32), torch.randn(32, 16, 3, 3)
+grid = torch.rand(8, 32, 32, 2) * 2 - 1
 volume, w3 = torch.randn(2, 8, 12, 12, 12), torch.randn(16, 8, 3, 3, 3)
 w2t = torch.randn(16, 32, 3, 3)
 b1, b2 = torch.randn(16, 64, 64), torch.randn(16, 64, 64)
 a = torch.randn(128, 128) + 12 * torch.eye(128)
 s = a @ a.T + torch.eye(128)
 rhs = torch.randn(128, 16)
+large = torch.randn(512, 512) + 25 * torch.eye(512)
+spd = large @ large.T + torch.eye(512)
+many = torch.randn(1000, 8, 8) + 3 * torch.eye(8)
 g, h = torch.ones(16), torch.zeros(16)
 one = torch.ones(256)
+chance = torch.rand(256, 256)
+z = torch.complex(x, y)
+wave, waves, long = torch.complex(torch.randn(1000), torch.randn(1000)), torch.randn(64, 1024), torch.randn(65536)
+half = torch.fft.rfft(waves)
+hann = torch.hann_window(1024)
 
 OPS = {
     "add": lambda: x + y,
@@ -69,14 +78,28 @@ OPS = {
     "bincount": lambda: torch.bincount(i.flatten()),
     "histc": lambda: torch.histc(x, 64, -3, 3),
     "gather": lambda: x.gather(1, i),
+    "take": lambda: x.take(i),
     "scatterAdd": lambda: torch.zeros(256, 256).scatter_add(1, i, x),
     "indexSelect": lambda: x.index_select(0, rows),
     "indexAdd": lambda: x.index_add(0, rows, y),
     "index with a tensor": lambda: x[rows],
+    "index with two tensors": lambda: x[i, i],
     "embedding": lambda: F.embedding(i[:16], x),
     "oneHot": lambda: F.one_hot(rows, 256),
     "randn": lambda: torch.randn(256, 256),
+    "randn of a million": lambda: torch.randn(1024, 1024),
+    "rand": lambda: torch.rand(256, 256),
+    "bernoulli": lambda: torch.bernoulli(chance),
+    "randint": lambda: torch.randint(0, 1000, (256, 256)),
+    "randperm": lambda: torch.randperm(65536),
     "dropout": lambda: F.dropout(x, 0.5),
+    "fft of 1000": lambda: torch.fft.fft(wave),
+    "rfft of 64 rows": lambda: torch.fft.rfft(waves),
+    "irfft of 64 rows": lambda: torch.fft.irfft(half),
+    "rfft of 65536": lambda: torch.fft.rfft(long),
+    "fft2": lambda: torch.fft.fft2(z),
+    "fft dim 0": lambda: torch.fft.fft(z, dim=0),
+    "stft": lambda: torch.stft(long, 1024, window=hann, return_complex=True),
     "matmul": lambda: x @ y,
     "bmm": lambda: torch.bmm(b1, b2),
     "einsum": lambda: torch.einsum("bij,bkj->bik", b1, b2),
@@ -97,6 +120,7 @@ OPS = {
     "binaryCrossEntropyWithLogits": lambda: F.binary_cross_entropy_with_logits(x, m.float()),
     "interpolate nearest": lambda: F.interpolate(image, scale_factor=2),
     "interpolate bilinear": lambda: F.interpolate(image, scale_factor=2, mode="bilinear"),
+    "gridSample": lambda: F.grid_sample(image, grid, align_corners=False),
     "pad": lambda: F.pad(image, [1, 2, 1, 2]),
     "pad reflect": lambda: F.pad(image, [1, 2, 1, 2], mode="reflect"),
     "unfold": lambda: F.unfold(image, 3, padding=1),
@@ -105,6 +129,14 @@ OPS = {
     "linalg.det": lambda: torch.linalg.det(a),
     "linalg.cholesky": lambda: torch.linalg.cholesky(s),
     "linalg.qr": lambda: torch.linalg.qr(a),
+    "linalg.lstsq": lambda: torch.linalg.lstsq(a, rhs),
+    "linalg.solveTriangular": lambda: torch.linalg.solve_triangular(a, rhs, upper=True),
+    "linalg.solve of 512": lambda: torch.linalg.solve(large, large),
+    "linalg.cholesky of 512": lambda: torch.linalg.cholesky(spd),
+    "linalg.qr of 512": lambda: torch.linalg.qr(large),
+    "linalg.inv of 1000": lambda: torch.linalg.inv(many),
+    "linalg.det of 1000": lambda: torch.linalg.det(many),
+    "linalg.qr of 1000": lambda: torch.linalg.qr(many),
     "linalg.svd": lambda: torch.linalg.svd(a),
     "linalg.eigh": lambda: torch.linalg.eigh(s),
 }

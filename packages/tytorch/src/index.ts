@@ -42,6 +42,7 @@ export { IndexError, NotImplementedError, RuntimeError, ValueError } from './bas
 export { getPrintoptions, setPrintoptions } from './base/format.ts'
 export { type CompileOptions, compile, compiler } from './compile/compile.ts'
 export * as fft from './fft.ts'
+export * as func from './func.ts'
 export {
   deserialize,
   load,
@@ -56,6 +57,7 @@ export {
 } from './io/index.ts'
 export * as linalg from './linalg.ts'
 export * as masked from './masked.ts'
+export { deepcopy } from './nn/deepcopy.ts'
 export * as nn from './nn/index.ts'
 export { normExceptDim } from './nn/weightnorm.ts'
 export * from './ops/activation.ts'
@@ -108,6 +110,7 @@ export * from './ops/info.ts'
 export {
   getDevice,
   isFloatingPoint,
+  isInference,
   isNonzero,
   isSameSize,
   isSigned,
@@ -163,6 +166,8 @@ export * from './ops/segment.ts'
 export { asStrided, chunk, diagonal, narrow, select, split, unbind } from './ops/slice.ts'
 export * from './ops/sort.ts'
 export { allclose, equal, isclose, logsumexp, norm, std, variance as var } from './ops/statistics.ts'
+export { istft, stft } from './ops/stft.ts'
+export { vmap } from './ops/transforms.ts'
 export * from './ops/unary.ts'
 export * from './ops/unique.ts'
 export {
@@ -194,9 +199,12 @@ export {
   detectAnomaly,
   enableGrad,
   inferenceMode,
+  isAnomalyCheckNanEnabled,
+  isAnomalyEnabled,
   isGradEnabled,
   isInferenceModeEnabled,
   noGrad,
+  setDetectAnomaly as setAnomalyEnabled,
   setGradEnabled,
 } from './tensor/mode.ts'
 export { keep, memoryStats, scope } from './tensor/scope.ts'

@@ -14,6 +14,7 @@ export {
 } from './ops/cholesky.ts'
 export { linalgVecdot as vecdot } from './ops/contract.ts'
 export { linalgCross as cross, linalgVander as vander } from './ops/covariance.ts'
+export { linalgEig as eig, linalgEigvals as eigvals } from './ops/eigen.ts'
 export { matmul } from './ops/linear.ts'
 export {
   linalgDet as det,

@@ -84,7 +84,11 @@ export function timeit(fn: () => unknown, options: TimeitOptions = {}): TimeitRe
     let last: unknown
     for (let i = 0; i < loops; i++) last = fn()
     const seconds = (clock() - start) / 1000
-    if (last instanceof Promise) throw new TypeError('timeit: fn must be synchronous, but it returned a promise')
+    if (typeof (last as { then?: unknown } | null | undefined)?.then === 'function') {
+      throw new TypeError(
+        'timeit: fn must be synchronous, but it returned a promise; time its parts, or await around performance.now()',
+      )
+    }
     return seconds
   }
 

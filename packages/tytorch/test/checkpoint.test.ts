@@ -1,7 +1,9 @@
 // Checkpoints of Python's torch.save. fixtures/checkpoint.pt holds one value of each kind, written by PyTorch 2.13: tensors
 // of all dtypes, w = arange(6.).reshape(2, 3) with w.t() and w[1] on the same storage, and the states of a Linear(2, 2)
 // and of its Adam after one step. fixtures/wholemodule.pt is torch.save(nn.Linear(2, 2)).
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import * as torch from '../src/index.ts'
 
@@ -56,5 +58,28 @@ describe("PyTorch's checkpoints", () => {
     bytes[200] ^= 1
     expect(() => torch.deserialize(bytes)).toThrow('checksum')
     expect(() => torch.serialize({ a: { f: () => 1 } }, { format: 'pytorch' })).toThrow("can't save a.f, a function")
+  })
+
+  it('are what a name that ends in .pt or .pth gets', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tytorch-'))
+    const value = { w: torch.ones(2), z: torch.complex(torch.ones(1), torch.zeros(1)), none: undefined, n: 1.5 }
+    const startOf = (name: string): string => {
+      torch.save(value, join(folder, name))
+      return String.fromCharCode(readFileSync(join(folder, name))[0])
+    }
+    expect(['a.pt', 'a.pth', 'a.safetensors', 'a'].map(startOf).map((c) => c === 'P')).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ])
+    const loaded = torch.load<typeof value>(join(folder, 'a.pt'))
+    expect([loaded.w.tolist(), loaded.none, loaded.n, String(loaded.z)]).toEqual([
+      [1, 1],
+      null,
+      1.5,
+      'tensor([1.+0.j])',
+    ])
+    rmSync(folder, { recursive: true })
   })
 })

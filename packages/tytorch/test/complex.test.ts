@@ -113,7 +113,7 @@ describe('torch.fft', () => {
     expect(distance(torch.fft.rfft(real), torch.fft.fft(real).narrow(0, 0, Math.floor(n / 2) + 1))).toBeLessThan(1e-12)
   })
 
-  test('float32 is transformed in double precision', () => {
+  test('float32 is transformed in float32', () => {
     const x = wide(1000)
     const single = torch.fft.fft(x.to(torch.complex64))
     expect(single.dtype).toBe(torch.complex64)

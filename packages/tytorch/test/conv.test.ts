@@ -327,7 +327,45 @@ describe('random shapes', () => {
     [2, 3, 32, 6, 5, 1, 0],
     [1, 24, 33, 40, 3, 1, 1],
     [4, 6, 30, 6, 3, 1, 2],
-  ].map(([batch, inputChannels, size, outputChannels, kernel, stride, padding]) => {
+    [3, 5, 11, 7, 3, 1, 1],
+  ].map(square)
+
+  /** Few pixels and many weights. */
+  const SMALL: readonly Sizes[] = [
+    [8, 32, 2, 64, 3, 1, 1],
+    [7, 40, 5, 56, 3, 2, 1],
+    [13, 24, 3, 81, 3, 1, 1],
+    [4, 72, 6, 60, 2, 2, 0],
+  ].map(square)
+
+  /** A plane at a time: [images, channels, height, width, outputs a channel, lines and taps of the kernel, stride, padding, dilation]. */
+  const DEPTHWISE: readonly Sizes[] = [
+    [2, 3, 11, 28, 1, 3, 3, 1, 1, 1],
+    [2, 3, 12, 27, 1, 3, 3, 2, 1, 1],
+    [3, 2, 9, 17, 2, 5, 3, 1, 2, 2],
+    [2, 4, 7, 5, 1, 3, 3, 1, 1, 1],
+    [1, 5, 14, 22, 1, 5, 5, 2, 3, 1],
+    [2, 3, 10, 20, 3, 2, 4, 2, 0, 3],
+    [2, 2, 1, 40, 1, 1, 7, 1, 4, 1],
+    [2, 2, 6, 30, 1, 1, 1, 2, 0, 1],
+    [2, 2, 9, 12, 1, 3, 3, 1, 4, 1],
+  ].map(([batch, groups, height, width, each, lines, taps, stride, padding, dilation]) => {
+    const out = (n: number, k: number): number => Math.floor((n + 2 * padding - dilation * (k - 1) - 1) / stride) + 1
+    return {
+      batch,
+      groups,
+      inputChannels: groups,
+      outputChannels: groups * each,
+      input: [1, height, width],
+      output: [1, out(height, lines), out(width, taps)],
+      kernel: [1, lines, taps],
+      stride: [1, stride, stride],
+      padding: [0, padding, padding],
+      dilation: [1, dilation, dilation],
+    }
+  })
+
+  function square([batch, inputChannels, size, outputChannels, kernel, stride, padding]: number[]): Sizes {
     const out = Math.floor((size + 2 * padding - kernel) / stride) + 1
     return {
       batch,
@@ -341,7 +379,7 @@ describe('random shapes', () => {
       padding: [0, padding, padding],
       dilation: [1, 1, 1],
     }
-  })
+  }
 
   /** Wide enough for bands of fewer rows than the stride. */
   const WIDE: Sizes = {
@@ -460,6 +498,11 @@ describe('random shapes', () => {
     (threads) => {
       setNumThreads(threads)
       for (const s of [...LARGE, WIDE]) check(s, 'float32', HOSTS[0])
+      for (const s of [...SMALL, ...DEPTHWISE]) {
+        for (const convolution of HOSTS) check(s, 'float32', convolution)
+        check(s, 'float64', HOSTS[0])
+        check(s, 'int64', HOSTS[0])
+      }
     },
     60_000,
   )

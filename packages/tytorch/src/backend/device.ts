@@ -1,6 +1,10 @@
 // The contract of a device: memory in which tensors live, and kernels and routines that run on it.
+import type { DrawArray, Generator } from '../base/random.ts'
 import type { Expr } from '../ir/expr.ts'
 import type { Kernel } from '../ir/kernel.ts'
+import type { Dense } from './dense.ts'
+import type { Routines } from './routines.ts'
+import type { Turns } from './turns.ts'
 
 /** A number passed to a kernel; i64 scalars are bigints, bool scalars are 0 or 1. */
 export type Scalar = number | bigint
@@ -90,11 +94,51 @@ export interface ConvolutionArgs {
   readonly bias: number
 }
 
+/**
+ * The fills of base/random.ts for many elements, bit for bit. Each answers false, with nothing drawn, where the plain one
+ * must do it: too few elements, arguments that it refuses, an array of another kind.
+ */
+export interface Draws {
+  uniform(g: Generator, out: DrawArray, from: number, to: number): boolean
+  normal(g: Generator, out: DrawArray, mean: number, std: number, narrow: boolean): boolean
+  /** Of rate `rate`. */
+  exponential(g: Generator, out: DrawArray, rate: number): boolean
+  /** Ones with probability `p`. */
+  bernoulli(g: Generator, out: DrawArray, p: number): boolean
+  /** Ones with probabilities of `out`'s own type, all of them valid and in the tensors' memory. */
+  chances(g: Generator, out: DrawArray, p: DrawArray): boolean
+  /** 32 random bits modulo `size`, plus `offset`. */
+  modulo(g: Generator, out: DrawArray, size: number, offset: number | bigint): boolean
+  /** 0 to n - 1 in random order. */
+  permutation(g: Generator, out: DrawArray): boolean
+}
+
+/** Transforms along the middle of [outer, before, inner] to [outer, after, inner]; no size is 0. */
+export interface FourierArgs {
+  /** Byte pointers, and bytes of a real number. */
+  readonly from: number
+  readonly to: number
+  readonly size: 4 | 8
+  readonly outer: number
+  readonly inner: number
+  /** The transform's length; a real side has n elements, the other one n / 2 + 1 complex ones. */
+  readonly n: number
+  readonly before: number
+  readonly after: number
+  readonly inverse: boolean
+  readonly scale: number
+  readonly real: 'source' | 'result' | null
+}
+
 /** What a routine does with an operand. */
 export type Access = 'read' | 'write' | 'update'
 
 export interface Device {
   readonly name: string
+  /** Random draws; null: only the plain ones. */
+  readonly draws: Draws | null
+  /** Fourier transforms; null: only the plain ones. Columns (inner > 1) are of lengths without large prime factors. */
+  readonly fourier: ((args: FourierArgs) => void) | null
   /**
    * A function running an element-wise kernel (one map pass, no row stores, no `index`) on flat operands.
    * `access` has one letter an argument: `c` contiguous, `s` the same element throughout (stride 0).
@@ -123,4 +167,10 @@ export interface Device {
   pickRows(args: RowsArgs): void
   /** Writes `count` blocks of `bytes` bytes one behind the other; their byte pointers lie at `pointers`, 32 bits each. */
   joinBlocks(to: number, pointers: number, count: number, bytes: number): void
+  /** What factorisations of dense matrices run on, for work inside `host`. */
+  dense(): Dense
+  /** Ordering, scans, writing by position, masks and counting, for work inside `host`. */
+  readonly routines: Routines
+  /** The passes and rotations of matrix decompositions, for work inside `host`. */
+  turns(): Turns
 }

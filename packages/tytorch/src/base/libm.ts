@@ -209,6 +209,18 @@ function makeSincosTable(): Float64Array {
   return table
 }
 
+/** The tables of `log` (1/c and log c, by interval) and behind them of `sincos` (sin, its rest, cos, its rest of k/128). */
+export function doubleTables(): Float64Array {
+  sincosTable ??= makeSincosTable()
+  const tables = new Float64Array(256 + sincosTable.length)
+  for (let i = 0; i < 128; i++) {
+    tables[2 * i] = invcTable[i] as number
+    tables[2 * i + 1] = logcTable[i] as number
+  }
+  tables.set(sincosTable, 256)
+  return tables
+}
+
 const BIG = 52776558133248
 const TO_INT = 6755399441055744
 const HALF_PI_HI = 1.5707963267948966

@@ -151,6 +151,16 @@ export class Generator {
     return n
   }
 
+  /**
+   * Lends the engine to code that draws many words: `run` gets the state, the 624 words drawn from it and how many of them
+   * are used up. It advances the state by whole blocks and answers how many words of the last one it has used.
+   */
+  lend(run: (state: Int32Array, words: Int32Array, used: number) => number): void {
+    this.#next = run(this.#state, this.#words, this.#left === 1 ? N : this.#next)
+    this.#left = N + 1 - this.#next
+    temper(this.#state, this.#words)
+  }
+
   /** The current block of 624 drawn words, as signed integers. */
   get words(): Int32Array {
     return this.#words

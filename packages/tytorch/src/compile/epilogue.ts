@@ -56,6 +56,7 @@ function compose(
       if (typeof given !== 'object') return constant(e.type === 'bool' ? Number(given) !== 0 : given, e.type)
       legal = false
     }
+    if (e.op === 'gather') legal = false
     if (e.op !== 'load') return null
     const slot = map.slots[e.arg]
     if (isProduct(slot)) return product

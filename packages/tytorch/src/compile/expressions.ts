@@ -24,6 +24,11 @@ export function weightOf(e: Expr): number {
   return found
 }
 
+/** The work of several expressions, what they have in common once. */
+export function weightOfAll(roots: readonly Expr[]): number {
+  return topological(roots).reduce((n, e) => n + workOf(e), 0)
+}
+
 function workOf(e: Expr): number {
   if (LEAVES.has(e.op)) return 0
   if (e.op === 'call') return 60

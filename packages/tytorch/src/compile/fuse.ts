@@ -15,10 +15,12 @@ import {
   stepOf,
   strideOf,
 } from './part.ts'
+import { spaced } from './pitch.ts'
 import { prune, redirect } from './prune.ts'
 import { conflict, covers, type Effects, effectsOf, meets, overlap, type Region } from './regions.ts'
-import type { Buffer, Step, Trace } from './trace.ts'
-import { usesOf } from './uses.ts'
+import { settled, thinned, unfit } from './thin.ts'
+import type { Step, Trace } from './trace.ts'
+import { withSteps } from './uses.ts'
 
 /** Steps that fusion looks back over for a partner. */
 const WINDOW = 96
@@ -31,11 +33,20 @@ const SHARED_SLOTS = 8
 
 /** The same computation in fewer steps: equal results but for float32 rounding, in the same buffers. */
 export function fuse(trace: Trace): Trace {
-  const joined = joinAll(prune(redirect(trace.steps)), dependent)
-  const steps = joinAll(prune(joined), beside)
-  const used = new Set<Buffer>()
-  for (const s of steps) for (const u of usesOf(s)) used.add(u.operand.buffer)
-  return { buffers: trace.buffers.filter((b) => b.kind !== 'temporary' || used.has(b)), steps }
+  const given = prune(redirect(trace.steps))
+  const refused = new Set<Step>()
+  for (;;) {
+    const steps = joined(thinned(given, refused))
+    const unfitting = steps.flatMap(unfit)
+    if (unfitting.length === 0) return withSteps(trace, spaced(steps).map(settled))
+    for (const product of unfitting) refused.add(product)
+  }
+}
+
+function joined(steps: readonly Step[]): Step[] {
+  // Sums over one matrix meet before what the matrix is made of joins them: then it is computed once for all of them.
+  const summed = steps.some((s) => productsOf(s) > 0) ? joinAll(steps, sums) : steps
+  return joinAll(prune(joinAll(summed, dependent)), beside)
 }
 
 /** What two steps may be joined for. */
@@ -130,8 +141,8 @@ const ALL = [true, true, true]
 
 function overSpace(a: Part, b: Part, from: Slot, to: Slot, needed: (region: Region) => boolean): Step | null {
   const isNeeded: Needed = (slot) => needed(slotRegion(slot, a.space))
-  const finish = (x: Part, y: Part, need: Needed): Step | null => {
-    const part = sensible(x, y) ? join(x, y, need) : null
+  const finish = (x: Part | null, y: Part | null, need: Needed): Step | null => {
+    const part = x && y && sensible(x, y) ? join(x, y, need) : null
     return part && stepOf(part)
   }
   // The first over the space of the second: where that stays at one element of what it reads, the first does too.
@@ -202,12 +213,26 @@ const beside: Joiner = {
       if (!small && !laid.slots.some((s) => over.slots.some((t) => s.per === 'element' && sameSlot(s, t, over.space))))
         continue
       const elements = over.slots.length + laid.slots.length - shared.length
-      if (!small && elements > SHARED_SLOTS) continue
+      const products = over.products.length + laid.products.length
+      if (!small && products === 0 && elements > SHARED_SLOTS) continue
       const part = swap ? join(over, laid, () => true) : join(laid, over, () => true)
       if (part) return stepOf(part)
     }
     return null
   },
+}
+
+/** Sums over rows, some of them a matrix product's, which read the same. */
+const sums: Joiner = {
+  able: (a, b) => productsOf(a.step) + productsOf(b.step) > 0 && beside.able(a, b),
+  join: (a, b, needed) => (onlySums(a) && onlySums(b) ? beside.join(a, b, needed) : null),
+}
+
+const productsOf = (step: Step): number => (step.kind === 'launch' ? (partOf(step)?.products.length ?? 0) : 0)
+
+function onlySums(step: Step): boolean {
+  const part = step.kind === 'launch' ? partOf(step) : null
+  return part !== null && part.reduces.length === 1 && part.stores.length === 0
 }
 
 const bothSmall = (a: Space, b: Space): boolean => count(a) <= SMALL && count(b) <= SMALL

@@ -5,9 +5,10 @@ import type { ReducePass, Store } from '../ir/kernel.ts'
 import { simplify, substitution } from '../ir/simplify.ts'
 import { passesOf, uses, weightOf } from './expressions.ts'
 import { injective, type Part, rootsOf, type Slot, sameSlot, touch } from './part.ts'
+import { SUMS } from './thin.ts'
 import type { HostScalar } from './trace.ts'
 
-/** Slots read or written by element, and of all kinds, that a joined kernel may have. */
+/** Slots read or written by element, and of all kinds, that a joined kernel may have; columns of one matrix count once. */
 const ELEMENT_SLOTS = 12
 const SLOTS = 24
 const NODES = 400
@@ -65,8 +66,9 @@ class Joiner {
       places.push(place >= 0 ? place : slots.push(slot) - 1)
     }
     // What is stored for the second part alone may go; the rest stays.
-    const elements = slots.reduce((n, s) => n + (s.per === 'element' ? 1 : 0), 0)
-    return elements - a.stores.length <= ELEMENT_SLOTS && slots.length - writtenA.size <= SLOTS
+    const own = placesOf(slots, a.products.length + b.products.length > 0)
+    const elements = own.reduce((n, s) => n + (s.per === 'element' ? 1 : 0), 0)
+    return elements - a.stores.length <= ELEMENT_SLOTS && own.length - writtenA.size <= SLOTS
   }
 
   /** True if equal places may be one slot: values of rows and of elements are told apart where they are written. */
@@ -136,7 +138,8 @@ class Joiner {
       reduces: joined.reduces,
       stores: [...keptStores, ...stores].map(renamed),
       rowStores: [...keptRows, ...rowStores].map(renamed),
-      free: a.free && b.free && slots.every((s) => s.per === 'element'),
+      free: a.free && b.free && slots.every((s) => s.per !== 'row'),
+      products: [...a.products, ...b.products],
     })
   }
 
@@ -229,6 +232,17 @@ function schedule(list: readonly Numbered[]): { reduces: ReducePass[]; rename: (
   return { reduces, rename }
 }
 
+/** Slots with pointers of their own: the columns that products read of one matrix, at fixed distances, share one. */
+function placesOf(slots: readonly Slot[], products: boolean): readonly Slot[] {
+  if (!products) return slots
+  const alike = (s: Slot, t: Slot): boolean =>
+    s.buffer === t.buffer &&
+    s.per === t.per &&
+    s.dtype === t.dtype &&
+    s.strides.every((n, axis) => n === t.strides[axis])
+  return slots.filter((s, i) => slots.findIndex((t) => alike(s, t)) === i)
+}
+
 /** The part without slots and scalars that nothing uses; null if it is too large for one kernel. */
 export function compact(part: Part): Part | null {
   const roots = rootsOf(part)
@@ -238,11 +252,13 @@ export function compact(part: Part): Part | null {
   )
   const used = new Set(touched.map((i) => first[i]))
   const slots = part.slots.filter((_, i) => used.has(i))
-  if (slots.length > SLOTS || slots.filter((s) => s.per === 'element').length > ELEMENT_SLOTS) return null
+  const places = placesOf(slots, part.products.length > 0)
+  if (places.length > SLOTS || places.filter((s) => s.per !== 'row').length > ELEMENT_SLOTS) return null
+  if (part.products.length > 0 && part.reduces.reduce((n, r) => n + r.init.length, 0) > SUMS) return null
   if (roots.reduce((n, e) => n + weightOf(e), 0) > NODES) return null
-  const places = new Map<number, number>()
+  const numbered = new Map<number, number>()
   let count = 0
-  for (const i of part.slots.keys()) places.set(i, used.has(i) ? count++ : (places.get(first[i]) ?? 0))
+  for (const i of part.slots.keys()) numbered.set(i, used.has(i) ? count++ : (numbered.get(first[i]) ?? 0))
   const asked = new Set<number>()
   const find = substitution((e) => {
     if (e.op === 'scalar') asked.add(e.index)
@@ -252,11 +268,11 @@ export function compact(part: Part): Part | null {
   const numbers = new Map<number, number>()
   for (const i of part.scalars.keys()) if (asked.has(i)) numbers.set(i, numbers.size)
   const move = substitution((e) => {
-    if (e.op === 'load') return load(places.get(e.arg)!, e.type)
-    if (e.op === 'gather') return gather(places.get(e.arg)!, e.type, e.src[0])
+    if (e.op === 'load') return load(numbered.get(e.arg)!, e.type)
+    if (e.op === 'gather') return gather(numbered.get(e.arg)!, e.type, e.src[0])
     return e.op === 'scalar' ? scalar(numbers.get(e.index)!, e.type) : null
   })
-  const store = (s: Store): Store => ({ arg: places.get(s.arg)!, value: move(s.value) })
+  const store = (s: Store): Store => ({ arg: numbered.get(s.arg)!, value: move(s.value) })
   return {
     ...part,
     slots,

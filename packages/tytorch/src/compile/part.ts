@@ -2,10 +2,10 @@
 // laid over the space of another launch.
 import type { DType } from '../base/dtype.ts'
 import type { Expr } from '../ir/expr.ts'
-import type { Kernel, MapPass, ReducePass } from '../ir/kernel.ts'
+import type { Arg, Kernel, MapPass, ReducePass } from '../ir/kernel.ts'
 import { nodesOf } from './expressions.ts'
 import { bufferRegion, distinct, launchRegion, type Region, type Strides } from './regions.ts'
-import type { Buffer, HostScalar, LaunchStep } from './trace.ts'
+import type { Buffer, HostScalar, LaunchStep, MatmulStep } from './trace.ts'
 
 /** Sizes along [outer rows, inner rows, elements]. */
 export type Space = readonly [number, number, number]
@@ -15,8 +15,9 @@ export interface Slot {
   readonly buffer: Buffer
   readonly offset: number
   readonly dtype: DType
-  readonly per: 'element' | 'row'
+  readonly per: Arg['per']
   readonly strides: Strides
+  /** Read beyond the place of the walk; a table is always. */
   readonly gathered: boolean
 }
 
@@ -36,6 +37,8 @@ export interface Part {
   readonly rowStores: Kernel['rowStores']
   /** Elements may be visited in any order and in any arrangement of rows. */
   readonly free: boolean
+  /** Matrix products that are computed in it. */
+  readonly products: readonly MatmulStep[]
 }
 
 const parts = new WeakMap<LaunchStep, Part | null>()
@@ -64,11 +67,11 @@ function build(step: LaunchStep): Part | null {
       dtype: arg.dtype,
       per: arg.per,
       strides: step.strides[i],
-      gathered: nodes.some((e) => e.op === 'gather' && e.arg === i),
+      gathered: arg.per === 'table' || nodes.some((e) => e.op === 'gather' && e.arg === i),
     }),
   )
   const reduces = kernel.passes.filter((p) => p.kind === 'reduce')
-  const positional = nodes.some((e) => e.op === 'index' || e.op === 'gather')
+  const positional = nodes.some((e) => e.op === 'index' || (e.op === 'gather' && slots[e.arg].per !== 'table'))
   const part: Part = {
     names: kernel.name.split('+'),
     space: extent,
@@ -78,8 +81,8 @@ function build(step: LaunchStep): Part | null {
     reduces,
     stores: maps[0]?.stores ?? [],
     rowStores: kernel.rowStores,
-    free:
-      !positional && reduces.length === 0 && kernel.rowStores.length === 0 && slots.every((s) => s.per === 'element'),
+    free: !positional && reduces.length === 0 && kernel.rowStores.length === 0 && slots.every((s) => s.per !== 'row'),
+    products: [],
   }
   return orderly(part) ? part : null
 }
@@ -105,12 +108,28 @@ export function slotRegion(slot: Slot, space: Space): Region {
 export function touch(a: Slot, b: Slot, space: Space): boolean {
   if (a.buffer !== b.buffer) return false
   const [x, y] = [slotRegion(a, space), slotRegion(b, space)]
-  return x.low < y.high && y.low < x.high
+  return x.low < y.high && y.low < x.high && !interleaved(a, b, space)
+}
+
+/** True for columns of one matrix, or the like: both slots only ever move by multiples of a step that they share out. */
+function interleaved(a: Slot, b: Slot, space: Space): boolean {
+  if (a.gathered || b.gathered) return false
+  let step = 0
+  for (const s of [a, b]) {
+    for (const [axis, n] of space.entries()) {
+      if (n > 1) for (let other = Math.abs(strideOf(s, axis)); other > 0; ) [step, other] = [other, step % other]
+    }
+  }
+  if (step === 0) return false
+  const apart = (((b.offset - a.offset) % step) + step) % step
+  return apart >= a.dtype.itemsize && apart + b.dtype.itemsize <= step
 }
 
 /** True if the two are at the same element all along the walk. */
 export function sameSlot(a: Slot, b: Slot, space: Space): boolean {
-  if (a.buffer !== b.buffer || a.offset !== b.offset || a.dtype !== b.dtype || a.gathered || b.gathered) return false
+  if (a.buffer !== b.buffer || a.offset !== b.offset || a.dtype !== b.dtype) return false
+  const tables = a.per === 'table' && b.per === 'table'
+  if ((a.gathered || b.gathered) && !tables) return false
   return space.every((n, axis) => n === 1 || strideOf(a, axis) === strideOf(b, axis))
 }
 
@@ -185,7 +204,8 @@ export function* layOver(part: Part, space: Space, seen: readonly boolean[]): Ge
   if (count !== mine) return
   if (same(sizes, part.space)) {
     // A gather goes beyond the one element of its row.
-    const still = (s: Slot, axis: number): boolean => sizes[axis] === 1 && !(s.gathered && axis === 2)
+    const beyond = (s: Slot): boolean => s.gathered && s.per !== 'table'
+    const still = (s: Slot, axis: number): boolean => sizes[axis] === 1 && !(beyond(s) && axis === 2)
     const strides = [0, 1, 2].map((axis) => part.slots.map((s) => (still(s, axis) ? 0 : s.strides[axis])))
     yield withStrides(part, space, strides)
   }
@@ -218,8 +238,9 @@ function withStrides(part: Part, space: Space, strides: readonly (readonly numbe
   return { ...part, space, slots }
 }
 
-/** An element-wise part that sees rows only, as one that works once a row. */
-export function perRow(part: Part): Part {
+/** An element-wise part that sees rows only, as one that works once a row; null if it has tables, which are for elements. */
+export function perRow(part: Part): Part | null {
+  if (part.slots.some((s) => s.per === 'table')) return null
   const slots = part.slots.map((s): Slot => ({ ...s, per: 'row' }))
   return { ...part, slots, stores: [], rowStores: part.stores, free: false }
 }

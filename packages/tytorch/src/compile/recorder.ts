@@ -269,6 +269,12 @@ function recording(inner: Device, link: Link): Device {
   }
   return {
     name: inner.name,
+    get draws() {
+      return inner.draws
+    },
+    get fourier() {
+      return inner.fourier
+    },
     flat: (kernel, access) => {
       const run = inner.flat(kernel, access)
       const strides = kernel.args.map((arg, i) => [0, 0, access[i] === 's' ? 0 : arg.dtype.itemsize] as const)
@@ -332,6 +338,9 @@ function recording(inner: Device, link: Link): Device {
       })
     },
     host: (name, pointers, access, run) => hostStep(name, pointers, access, run),
+    routines: inner.routines,
+    dense: () => inner.dense(),
+    turns: () => inner.turns(),
     convolution: (dtype, part, args) => {
       const { x, w, y, bias, ...rest } = args
       const access: Access[] = ['read', 'read', 'read', 'read']

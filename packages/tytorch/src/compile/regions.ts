@@ -1,5 +1,6 @@
 // Which bytes of which buffers a step reads and writes: what decides if steps may change places or be joined.
 import { type DType, dtypes } from '../base/dtype.ts'
+import type { Arg } from '../ir/kernel.ts'
 import { nodesOf } from './expressions.ts'
 import type { Buffer, LaunchStep, MatmulStep, Operand, Step } from './trace.ts'
 
@@ -88,9 +89,10 @@ function ofLaunch(step: LaunchStep): Effects {
   const gathered = new Set<number>()
   for (const e of nodesOf(kernel)) if (e.op === 'gather') gathered.add(e.arg)
   kernel.args.forEach((arg, i) => {
-    const region = gathered.has(i)
-      ? bufferRegion(step.operands[i].buffer)
-      : launchRegion(step.operands[i], extent, step.strides[i], arg.dtype, arg.per)
+    const region =
+      gathered.has(i) || arg.per === 'table'
+        ? bufferRegion(step.operands[i].buffer)
+        : launchRegion(step.operands[i], extent, step.strides[i], arg.dtype, arg.per)
     if (arg.mode !== 'write') reads.push(region)
     if (arg.mode !== 'read') writes.push(region)
   })
@@ -103,7 +105,7 @@ export function launchRegion(
   extent: readonly [number, number, number],
   strides: Strides,
   dtype: DType,
-  per: 'element' | 'row',
+  per: Arg['per'],
 ): Region {
   const axes = per === 'row' ? 2 : 3
   return regionOf(at, extent.slice(0, axes), strides.slice(0, axes), dtype.itemsize)

@@ -164,8 +164,10 @@ function isPlainMap(kernel: Kernel): boolean {
       more.length === 0 &&
       pass.kind === 'map' &&
       kernel.rowStores.length === 0 &&
-      kernel.args.every((a) => a.per === 'element') &&
-      !topological(pass.stores.map((s): Expr => s.value)).some((e) => e.op === 'index' || e.op === 'gather')
+      kernel.args.every((a) => a.per !== 'row') &&
+      !topological(pass.stores.map((s): Expr => s.value)).some(
+        (e) => e.op === 'index' || (e.op === 'gather' && kernel.args[e.arg].per !== 'table'),
+      )
     plain.set(kernel, known)
   }
   return known

@@ -47,11 +47,12 @@ export function prune(trace: Trace): Trace {
   return withSteps(trace, kept)
 }
 
-/** The trace with other steps; temporaries that they don't use are left out. */
+/** The trace with other steps and their temporaries. */
 export function withSteps(trace: Trace, steps: readonly Step[]): Trace {
   const used = new Set<Buffer>()
   for (const step of steps) for (const u of usesOf(step)) used.add(u.operand.buffer)
-  return { buffers: trace.buffers.filter((b) => b.kind !== 'temporary' || used.has(b)), steps }
+  for (const buffer of trace.buffers) if (buffer.kind !== 'temporary') used.add(buffer)
+  return { buffers: [...used], steps }
 }
 
 /**

@@ -23,6 +23,8 @@ const STORAGES: Readonly<Partial<Record<DTypeName, string>>> = {
   int8: 'CharStorage',
   uint8: 'ByteStorage',
   bool: 'BoolStorage',
+  complex64: 'ComplexFloatStorage',
+  complex128: 'ComplexDoubleStorage',
 }
 const DTYPES = new Map(
   Object.entries(STORAGES).map(([name, storage]) => [`torch.${storage}`, dtypeOf(name as DTypeName)]),
@@ -56,6 +58,7 @@ export function readCheckpoint(bytes: Uint8Array, file: string): unknown {
   }
   const call = (name: string, args: readonly unknown[]): unknown => {
     if (name === 'collections.OrderedDict') return new Map(args[0] as [unknown, unknown][] | undefined)
+    if (name === 'collections.Counter') return args[0] ?? new Map()
     if (name === 'torch.Size') return new Size(args[0] as number[])
     if (name === 'torch._utils._rebuild_tensor_v2') return rebuilt(args, file)
     if (name === 'torch._utils._rebuild_parameter') return new Parameter(args[0] as Tensor, args[1] as boolean)
@@ -255,7 +258,7 @@ class Pickler {
 
   #put(value: unknown, path: string): void {
     const out = this.#out
-    if (value === null) out.push(0x4e)
+    if (value === null || value === undefined) out.push(0x4e)
     else if (typeof value === 'boolean') out.push(value ? 0x88 : 0x89)
     else if (typeof value === 'string') this.#text(value)
     else if (typeof value === 'bigint' || (Number.isSafeInteger(value) && !Object.is(value, -0)))

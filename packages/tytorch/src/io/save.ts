@@ -1,4 +1,4 @@
-// torch.save and torch.load: tensors, state dicts and checkpoints in safetensors files.
+// torch.save and torch.load: tensors, state dicts and checkpoints, in PyTorch's files or in safetensors.
 // https://pytorch.org/docs/stable/generated/torch.save.html
 import { NotImplementedError, RuntimeError } from '../base/errors.ts'
 import type { StateDict } from '../nn/state.ts'
@@ -58,9 +58,16 @@ export interface SaveOptions {
   readonly format?: 'safetensors' | 'pytorch'
 }
 
-/** Writes `value` to a file, whole or not at all, as `serialize` encodes it; the name may end in `.safetensors` or `.pt`. */
+/** The endings by which PyTorch's users know its own files. */
+const PYTORCH = /\.(pt|pth|ckpt|bin|tar)$/i
+
+/**
+ * Writes `value` to a file, whole or not at all, as `serialize` encodes it. A name that ends in `.pt`, `.pth`, `.ckpt`,
+ * `.bin` or `.tar` gets PyTorch's own format, which Python reads; any other gets safetensors, unless `format` says so.
+ */
 export function save(value: unknown, path: string | URL, options: SaveOptions = {}): void {
-  writeFile(path, serialize(value, options), 'save')
+  const format = options.format ?? (PYTORCH.test(shown(path)) ? 'pytorch' : 'safetensors')
+  writeFile(path, serialize(value, { format }), 'save')
 }
 
 /** PyTorch's options of `load`, for scripts that have them. */
@@ -72,7 +79,7 @@ export interface LoadOptions {
 }
 
 /**
- * Reads what `save` or another writer of safetensors has written: `torch.load<Tensor>(path)`; a state dict if no type
+ * Reads what `save`, Python's torch.save or a writer of safetensors has written: `torch.load<Tensor>(path)`; a state dict if no type
  * is given. Throws RuntimeError, which names the file and the tensor, if it is missing or damaged.
  */
 export function load<T = StateDict>(path: string | URL, { mapLocation }: LoadOptions = {}): T {

@@ -1,5 +1,6 @@
 // The Airy function, in float64 and rounded: our own fits, in the forms of Abramowitz and Stegun 10.4.
 import { horner, inDouble, num } from './build.ts'
+import { expDouble } from './double.ts'
 import { call, type Expr, k } from './expr.ts'
 
 /** Ai(x) / (x + r) in [-3.5, 2.25]; r the first zero, over (x + 0.625) / 2.875. */
@@ -52,7 +53,7 @@ export const airyAi = inDouble((x) => {
   const z = k.mul(k.mul(a, root), c(2 / 3))
   const quarter = k.mul(k.sqrt(root), c(Math.sqrt(Math.PI)))
 
-  const decay = k.mul(call('exp', k.neg(z)), horner(k.sub(k.div(c(4), z), c(1)), AIRY_POSITIVE))
+  const decay = k.mul(expDouble(k.neg(z)), horner(k.sub(k.div(c(4), z), c(1)), AIRY_POSITIVE))
   const above = k.div(k.mul(decay, c(0.5)), quarter)
 
   const t = k.sub(k.div(c(32), k.mul(z, z)), c(1))

@@ -1,6 +1,7 @@
 // Bessel functions of orders 0 and 1, in float64 and rounded: our own fits, by argument near 0 and by its inverse far
 // away, in the forms of Abramowitz and Stegun 9.2 and 9.6 to 9.8.
 import { horner, inDouble, num } from './build.ts'
+import { logDouble } from './double.ts'
 import { call, type Expr, k } from './expr.ts'
 
 /** J0(x) / ((x^2 - r^2)(x^2 - s^2)), its first zeros r and s, over x^2 / 32 - 1, for x in [0, 8]. */
@@ -125,14 +126,14 @@ const TWO_OVER_PI = 2 / Math.PI
 /** Bessel function of the second kind of order 0: -inf at 0, NaN below. */
 export const besselY0 = inDouble((x) => {
   const fit = horner(k.sub(k.mul(k.mul(x, x), num(x, 1 / 12.5)), num(x, 1)), Y0_NEAR)
-  const near = k.madd(k.mul(call('log', x), ordinaryNear(0, x)), num(x, TWO_OVER_PI), fit)
+  const near = k.madd(k.mul(logDouble(x), ordinaryNear(0, x)), num(x, TWO_OVER_PI), fit)
   return k.select(k.lt(x, num(x, 5)), near, oscillating(0, x)[1])
 })
 
 /** Bessel function of the second kind of order 1: -inf at 0, NaN below. */
 export const besselY1 = inDouble((x) => {
   const fit = horner(k.sub(k.mul(k.mul(x, x), num(x, 1 / 12.5)), num(x, 1)), Y1_NEAR)
-  const singular = k.sub(k.mul(call('log', x), ordinaryNear(1, x)), k.div(num(x, 1), x))
+  const singular = k.sub(k.mul(logDouble(x), ordinaryNear(1, x)), k.div(num(x, 1), x))
   const near = k.madd(singular, num(x, TWO_OVER_PI), k.mul(x, fit))
   const value = k.select(k.lt(x, num(x, 5)), near, oscillating(1, x)[1])
   return k.select(k.eq(x, num(x, 0)), num(x, Number.NEGATIVE_INFINITY), value)

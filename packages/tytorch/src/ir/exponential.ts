@@ -1,7 +1,8 @@
 // Exponentials, logarithms, and what is made of them: tanh, sigmoid, softplus. In float32 they are branchless
 // polynomials (our own minimax fits), right over all floats including denormals; in float64 the host's functions.
 import { byType, clamp, f32, horner, hosted, i32, num, withSign } from './build.ts'
-import { call, type Expr, k } from './expr.ts'
+import { expDouble, log1pDouble, logDouble } from './double.ts'
+import { call, type Expr, type HostFunction, k } from './expr.ts'
 
 /** 1.5 * 2^23: adding it rounds a float32 below 2^22 to an integer, which then sits in its low bits. */
 export const MAGIC = 12582912
@@ -176,11 +177,15 @@ export const log1p = byType((x) => {
   return withSign(logSpecials(u, logOf(f, k.cast(exponent, 'f32'))), x)
 }, hosted('log1p'))
 
+/** A float32 function computed in float64, and the host's for float64. */
+const wide = (single: (x: Expr) => Expr, fn: HostFunction): ((x: Expr) => Expr) =>
+  byType((x) => k.cast(single(k.cast(x, 'f64')), 'f32'), hosted(fn))
+
 /** Logarithm to base 2. */
-export const log2 = hosted('log2')
+export const log2 = wide((x) => k.mul(logDouble(x), num(x, Math.LOG2E)), 'log2')
 
 /** Logarithm to base 10. */
-export const log10 = hosted('log10')
+export const log10 = wide((x) => k.mul(logDouble(x), num(x, Math.LOG10E)), 'log10')
 
 /** (log(1 + t) - t) / t^2 for t in [0, 1], to 2^-30. */
 const LOG1P = [-0.49999988, 0.33332714, -0.24988864, 0.19899622, -0.16135158, 0.1247948, -0.08323801, 0.04211384, -0.013691135, 0.0020844252] // biome-ignore format: a table
@@ -229,12 +234,38 @@ export function xlog1py(x: Expr, y: Expr): Expr {
 }
 
 /** Hyperbolic sine. */
-export const sinh = hosted('sinh')
+export const sinh = wide((x) => {
+  const e = expDouble(x)
+  const far = k.mul(k.sub(e, k.div(num(x, 1), e)), num(x, 0.5))
+  // Where the difference cancels, two terms of the series are right.
+  const near = k.madd(k.mul(k.mul(x, x), x), num(x, 1 / 6), x)
+  return k.select(k.lt(k.abs(x), num(x, 2 ** -9)), near, far)
+}, 'sinh')
+
 /** Hyperbolic cosine. */
-export const cosh = hosted('cosh')
+export const cosh = wide((x) => {
+  const e = expDouble(k.abs(x))
+  return k.mul(k.add(e, k.div(num(x, 1), e)), num(x, 0.5))
+}, 'cosh')
+
 /** Inverse hyperbolic sine. */
-export const asinh = hosted('asinh')
+export const asinh = wide((x) => {
+  const a = k.abs(x)
+  const square = k.mul(a, a)
+  const root = k.sqrt(k.add(square, num(x, 1)))
+  const y = log1pDouble(k.add(a, k.div(square, k.add(root, num(x, 1)))))
+  return withSign(k.select(k.lt(a, num(x, Number.POSITIVE_INFINITY)), y, a), x)
+}, 'asinh')
+
 /** Inverse hyperbolic cosine. */
-export const acosh = hosted('acosh')
+export const acosh = wide((x) => {
+  const t = k.sub(x, num(x, 1))
+  const y = log1pDouble(k.add(t, k.sqrt(k.mul(t, k.add(t, num(x, 2))))))
+  return k.select(k.lt(x, num(x, 1)), num(x, Number.NaN), y)
+}, 'acosh')
+
 /** Inverse hyperbolic tangent. */
-export const atanh = hosted('atanh')
+export const atanh = wide((x) => {
+  const a = k.abs(x)
+  return withSign(k.mul(log1pDouble(k.div(k.add(a, a), k.sub(num(x, 1), a))), num(x, 0.5)), x)
+}, 'atanh')

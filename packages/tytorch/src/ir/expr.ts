@@ -33,7 +33,9 @@ export const binaryHostFunctions: readonly HostFunction[] = [
  * A node. Meaning of the less obvious ones:
  * - `load`: the current element of buffer `arg` (or the current row's element, for an argument that is `per: 'row'`),
  *   converted to the argument's compute type (float16 and bfloat16 to f32, small integers to i32, bool to bool).
- * - `gather`: the element of `arg` in the current row at position `src[0]` (i32) instead of the loop's.
+ * - `gather`: the element of `arg` in the current row at position `src[0]` (i32) instead of the loop's; of a table: the
+ *   one `src[0]` elements (contiguous, whatever the strides) after the current place. Operands of `select` that it does
+ *   not choose are computed too, so a position must be in range for every element: clamp what is not known to be.
  * - `scalar`: a number given at launch. `index`: the element's position in its row, i32.
  * - `acc`, `other`: an accumulator, and the one merged into it. `result`: accumulator `index` of pass `pass`, finished.
  * - `min`, `max` propagate NaN; `pmin(a, b)` is `b < a ? b : a`, `pmax(a, b)` is `a < b ? b : a`.

@@ -5,11 +5,19 @@ import type { ComputeType, DType } from '../base/dtype.ts'
 import { NotImplementedError } from '../base/errors.ts'
 import type { Expr } from './expr.ts'
 
-/** A buffer the kernel reads or writes: one value per element of the row, or one per row. */
+/**
+ * A buffer the kernel reads or writes: one value per element of the row, or one per row. Or a `table`, which is only read,
+ * by `gather`, so many elements after the place to which its strides lead. What a kernel stores to must not be one.
+ */
 export interface Arg {
   readonly dtype: DType
   readonly mode: 'read' | 'write' | 'update'
-  readonly per: 'element' | 'row'
+  readonly per: 'element' | 'row' | 'table'
+  /**
+   * A promise of every launch: it lies so many bytes (0 or more) after argument `arg`, with the same strides. Both are only
+   * read, and `arg` has no such promise itself.
+   */
+  readonly after?: { readonly arg: number; readonly bytes: number }
 }
 
 export interface Store {

@@ -1,6 +1,7 @@
 // Modified Bessel functions of orders 0 and 1, plain and scaled by an exponential, in float64 and rounded: our own fits.
 import { horner, inDouble, num, withSign } from './build.ts'
-import { call, type Expr, k } from './expr.ts'
+import { expDouble, logDouble } from './double.ts'
+import { type Expr, k } from './expr.ts'
 
 /** I0(x) e^-x over x / 4 - 1, for x in [0, 8]. */
 const I0E_NEAR = [
@@ -89,7 +90,7 @@ function firstKind(order: 0 | 1, scaled: boolean): (...x: Expr[]) => Expr {
     const a = k.abs(x)
     const [near, far, isNear] = scaledFirst(order, a)
     const size = k.select(isNear, near, k.div(far, k.sqrt(a)))
-    const value = scaled ? size : k.mul(size, call('exp', a))
+    const value = scaled ? size : k.mul(size, expDouble(a))
     return order ? withSign(value, x) : value
   })
 }
@@ -107,13 +108,13 @@ function secondKind(order: 0 | 1, scaled: boolean): (...x: Expr[]) => Expr {
   return inDouble((x) => {
     const c = (value: number): Expr => num(x, value)
     const [first] = scaledFirst(order, x)
-    const grow = call('exp', x)
-    const product = k.mul(call('log', k.mul(x, c(0.5))), k.mul(first, grow))
+    const grow = expDouble(x)
+    const product = k.mul(logDouble(k.mul(x, c(0.5))), k.mul(first, grow))
     const fit = horner(k.sub(k.mul(k.mul(x, x), c(0.5)), c(1)), order ? K1_NEAR : K0_NEAR)
     const plain = order ? k.add(product, k.div(fit, x)) : k.sub(fit, product)
     const near = scaled ? k.mul(plain, grow) : plain
     const far = k.div(horner(k.sub(k.div(c(4), x), c(1)), order ? K1E_FAR : K0E_FAR), k.sqrt(x))
-    const value = k.select(k.le(x, c(2)), near, scaled ? far : k.mul(far, call('exp', k.neg(x))))
+    const value = k.select(k.le(x, c(2)), near, scaled ? far : k.mul(far, expDouble(k.neg(x))))
     return k.select(k.eq(x, c(0)), c(Number.POSITIVE_INFINITY), value)
   })
 }

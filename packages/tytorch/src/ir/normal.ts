@@ -1,6 +1,7 @@
 // The normal distribution's functions and the scaled complementary error function, in float64 and rounded.
 import { byType, horner, inDouble, num } from './build.ts'
-import { call, constant, type Expr, k } from './expr.ts'
+import { expDouble, log1pDouble, logDouble } from './double.ts'
+import { constant, type Expr, k } from './expr.ts'
 import { ERFCX64, ERFINV, ERFINV_TAIL, erfc, erfcFar, erfinv, expMinusSquare } from './special.ts'
 
 /** erfc(a) e^(a^2) of a float64 that is not negative. */
@@ -34,7 +35,7 @@ function erfcxDouble(x: Expr): Expr {
 
 /** Below 0 PyTorch rounds x^2 to float32, which e^(x^2) then shows. */
 function erfcxSingle(x: Expr): Expr {
-  const grown = k.mul(call('exp', k.cast(k.mul(x, x), 'f64')), constant(2, 'f64'))
+  const grown = k.mul(expDouble(k.cast(k.mul(x, x), 'f64')), constant(2, 'f64'))
   return k.cast(erfcxWith(k.cast(x, 'f64'), grown), 'f32')
 }
 
@@ -52,8 +53,8 @@ export const logNdtr = inDouble((x) => {
   const c = (value: number): Expr => num(x, value)
   const a = k.abs(x)
   const scaled = k.mul(erfcxPositive(k.mul(a, c(Math.SQRT1_2))), c(0.5))
-  const low = k.sub(call('log', scaled), k.mul(k.mul(x, x), c(0.5)))
-  const high = call('log1p', k.mul(erfc(k.mul(x, c(Math.SQRT1_2))), c(-0.5)))
+  const low = k.sub(logDouble(scaled), k.mul(k.mul(x, x), c(0.5)))
+  const high = log1pDouble(k.mul(erfc(k.mul(x, c(Math.SQRT1_2))), c(-0.5)))
   const finite = k.select(k.lt(x, c(-1)), low, high)
   return k.select(k.eq(x, c(Number.NEGATIVE_INFINITY)), x, finite)
 })
@@ -66,16 +67,16 @@ export const ndtri = inDouble((p) => {
   const middle = k.mul(erfinv(k.sub(k.mul(p, c(2)), c(1))), c(Math.SQRT2))
   // u with erfc(u) = 2y: a start from erfinv's fits, or erfc's leading terms; then Newton's method on the logarithm.
   const doubled = k.mul(y, c(2))
-  const log = call('log', doubled)
-  const w = k.neg(k.add(log, call('log', k.sub(c(2), doubled))))
+  const log = logDouble(doubled)
+  const w = k.neg(k.add(log, logDouble(k.sub(c(2), doubled))))
   const near = k.mul(k.sub(c(1), doubled), horner(k.sub(w, c(2.5)), ERFINV))
   const far = horner(k.sub(k.sqrt(k.pmin(w, c(39))), c(4.25)), ERFINV_TAIL)
-  const less = k.mul(c(0.5), call('log', k.mul(k.neg(log), c(Math.PI))))
+  const less = k.mul(c(0.5), logDouble(k.mul(k.neg(log), c(Math.PI))))
   const farther = k.sqrt(k.sub(k.neg(log), less))
   let u = k.select(k.lt(w, c(5)), near, k.select(k.lt(w, c(39)), far, farther))
   for (let i = 0; i < 2; i++) {
     const scaled = erfcxPositive(u)
-    const rest = k.sub(k.sub(call('log', scaled), k.mul(u, u)), log)
+    const rest = k.sub(k.sub(logDouble(scaled), k.mul(u, u)), log)
     u = k.madd(k.mul(rest, scaled), c(Math.sqrt(Math.PI) / 2), u)
   }
   const tail = k.mul(u, c(Math.SQRT2))

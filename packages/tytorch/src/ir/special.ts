@@ -1,6 +1,7 @@
 // Error functions and gamma functions. erf and its kin have float32 polynomials; the rest is computed in float64, with
 // our own Chebyshev fits (coefficients lowest first), and rounded.
 import { byType, f32, horner, inDouble, maskBits, num, withSign } from './build.ts'
+import { expDouble, logDouble, sinCosPi } from './double.ts'
 import { expBounded, expPair, LN2_HIGH, LN2_LOW, MAGIC, scaleOf } from './exponential.ts'
 import { call, constant, type Expr, k } from './expr.ts'
 
@@ -66,7 +67,9 @@ function erfNear(x: Expr): Expr {
 export function expMinusSquare(a: Expr, s: 1 | 0.5): Expr {
   const high = k.bitcast(k.and(k.bitcast(a, 'i64'), constant(-(2n ** 32n), 'i64')), 'f64')
   const low = k.mul(k.sub(high, a), k.add(high, a))
-  return k.mul(call('exp', k.mul(k.mul(high, high), num(a, -s))), call('exp', k.mul(low, num(a, s))))
+  // The second exponent is within 0.0015 where the first factor is not 0.
+  const small = horner(k.mul(low, num(a, s)), [1, 1, 1 / 2, 1 / 6, 1 / 24, 1 / 120])
+  return k.mul(expDouble(k.mul(k.mul(high, high), num(a, -s))), small)
 }
 
 /** erfc(a sqrt(s)) of a float64 that is not negative. */
@@ -151,7 +154,7 @@ export const geluSlope = byType(
     return k.madd(x, k.mul(bell, f32(PDF)), cdf)
   },
   (x) => {
-    const density = k.mul(call('exp', k.mul(k.mul(x, x), num(x, -0.5))), num(x, PDF))
+    const density = k.mul(expDouble(k.mul(k.mul(x, x), num(x, -0.5))), num(x, PDF))
     return k.add(normalCdf(x), k.mul(x, density))
   },
 )
@@ -167,21 +170,50 @@ export const ERFINV_TAIL = [
   -5.5297846059563706e-5, 1.9540003640496656e-5, -4.9266360167859735e-6, -5.216782799950117e-7, 3.630105841160142e-7,
 ] // biome-ignore format: a table
 
-/** Inverse of erf; ±1 give infinities, beyond them NaN. */
-export const erfinv = inDouble((y) => {
+function erfinvDouble(y: Expr): Expr {
   const c = (value: number): Expr => num(y, value)
   const a = k.abs(y)
   const rest = k.sub(c(1), a)
-  const w = k.neg(call('log', k.mul(rest, k.add(a, c(1)))))
+  const w = k.neg(logDouble(k.mul(rest, k.add(a, c(1)))))
   const near = k.mul(a, horner(k.sub(w, c(2.5)), ERFINV))
   const far = horner(k.sub(k.sqrt(k.pmin(w, c(39))), c(4.25)), ERFINV_TAIL)
   const x = k.select(k.lt(w, c(5)), near, far)
   const error = k.select(k.lt(a, c(0.5)), k.sub(erfNear(x), a), k.sub(rest, erfcFar(x, 1)))
-  const u = k.mul(k.mul(error, c(Math.sqrt(Math.PI) / 2)), call('exp', k.mul(x, x)))
+  const u = k.mul(k.mul(error, c(Math.sqrt(Math.PI) / 2)), expDouble(k.mul(x, x)))
   const step = k.div(u, k.madd(x, u, c(1)))
   const root = k.select(k.eq(a, c(1)), c(Number.POSITIVE_INFINITY), k.sub(x, step))
   return withSign(root, y)
-})
+}
+
+/** erfinv(y)/y over w / 2.5 - 1, w = -log(1 - y^2) in [0, 5]; to 2^-35. */
+const ERFINV_NEAR = [
+  1.5014093511463729, 0.6166006918511466, -0.026108238984954648, -0.01957356137888702, 0.008525448222537516,
+  -0.0004878934907834542, -0.0008343979571015862, 0.0002921762214587633, 2.1170272521766068e-5,
+  -4.144217095428112e-5, 7.688812831225415e-6, 2.9467107749443185e-6, -1.1783377434283567e-6,
+] // biome-ignore format: a table
+/** erfinv(y) over (sqrt(w) - middle) / half, for w in [5, 17], where the singles end; to 2^-32. */
+const ERFINV_FAR = [
+  3.013068826171619, 0.9480594291747307, 0.0046252204778314005, -0.0022661967136300924, 0.0007414290275589546,
+  -0.00017272628764232036, 1.019164316638812e-5, 1.861989283229939e-5, -1.162053945686956e-5,
+  1.6106065452549446e-6, 7.734422859202511e-7,
+] // biome-ignore format: a table
+const FAR_MIDDLE = (Math.sqrt(17) + Math.sqrt(5)) / 2
+const FAR_HALF = (Math.sqrt(17) - Math.sqrt(5)) / 2
+
+/** The fits alone are enough for a float32. */
+function erfinvSingle(y: Expr): Expr {
+  const wide = k.cast(y, 'f64')
+  const c = (value: number): Expr => num(wide, value)
+  const a = k.abs(wide)
+  const w = k.neg(logDouble(k.mul(k.sub(c(1), a), k.add(a, c(1)))))
+  const near = k.mul(a, horner(k.madd(w, c(0.4), c(-1)), ERFINV_NEAR))
+  const far = horner(k.madd(k.sqrt(w), c(1 / FAR_HALF), c(-FAR_MIDDLE / FAR_HALF)), ERFINV_FAR)
+  const x = k.select(k.lt(w, c(5)), near, far)
+  return withSign(k.cast(k.select(k.eq(a, c(1)), c(Number.POSITIVE_INFINITY), x), 'f32'), y)
+}
+
+/** Inverse of erf; ±1 give infinities, beyond them NaN. */
+export const erfinv = byType(erfinvSingle, erfinvDouble)
 
 /** lgamma(x) / ((x-1)(x-2)) over x - 2, for x in [1.5, 2.5]. */
 export const LGAMMA = [
@@ -211,7 +243,7 @@ function lgammaPositive(x: Expr): Expr {
   const raised = k.select(lower, k.mul(x, k.add(x, c(1))), x)
   const d = k.select(lower, x, k.select(low, k.sub(x, c(1)), k.sub(y, c(2))))
   const large = k.ge(x, c(8))
-  const log = call('log', k.select(large, x, k.select(low, raised, product)))
+  const log = logDouble(k.select(large, x, k.select(low, raised, product)))
   const unit = k.mul(k.mul(d, k.add(d, c(1))), horner(d, LGAMMA))
   const small = k.add(unit, k.select(low, k.neg(log), log))
 
@@ -228,8 +260,8 @@ export const lgamma = inDouble((x) => {
   const a = k.abs(x)
   const negative = k.lt(x, c(0))
   const positive = lgammaPositive(k.select(negative, k.add(a, c(1)), a))
-  const sine = k.abs(call('sin', k.mul(k.sub(a, k.nearest(a)), c(Math.PI))))
-  const reflected = k.sub(call('log', k.div(c(Math.PI), sine)), positive)
+  const sine = k.abs(sinCosPi(k.sub(a, k.nearest(a))).sine)
+  const reflected = k.sub(logDouble(k.div(c(Math.PI), sine)), positive)
   const finite = k.select(negative, reflected, positive)
   return k.select(k.eq(a, c(Number.POSITIVE_INFINITY)), a, finite)
 })
@@ -250,10 +282,11 @@ export const digamma = inDouble((x) => {
   }
   const z = k.div(c(1), k.mul(y, y))
   const half = k.div(c(0.5), y)
-  const series = k.sub(k.sub(call('log', y), half), k.mul(z, horner(z, DIGAMMA)))
+  const series = k.sub(k.sub(logDouble(y), half), k.mul(z, horner(z, DIGAMMA)))
   const positive = k.add(series, sum)
   const fraction = k.sub(x, k.nearest(x))
-  const cotangent = k.div(c(Math.PI), call('tan', k.mul(fraction, c(Math.PI))))
+  const { sine, cosine } = sinCosPi(fraction)
+  const cotangent = k.div(k.mul(cosine, c(Math.PI)), sine)
   const reflected = k.select(k.eq(fraction, c(0)), c(Number.NaN), k.sub(positive, cotangent))
   const finite = k.select(negative, reflected, positive)
   return k.select(k.eq(x, c(0)), withSign(c(Number.POSITIVE_INFINITY), k.neg(x)), finite)

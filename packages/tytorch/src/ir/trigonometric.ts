@@ -1,8 +1,9 @@
-// Trigonometric functions: sine and cosine as branchless float32 polynomials after a reduction by pi in five parts;
-// the rest, and float64, by the host.
-import { byType, f32, horner, hosted } from './build.ts'
+// Trigonometric functions: sine and cosine as branchless float32 polynomials after a reduction by pi in five parts, their
+// inverses in float32 by way of float64; the tangent, and float64, by the host.
+import { byType, f32, horner, hosted, num, withSign } from './build.ts'
+import { angleDouble } from './double.ts'
 import { MAGIC } from './exponential.ts'
-import { type Expr, k } from './expr.ts'
+import { call, constant, type Expr, type HostFunction, k } from './expr.ts'
 
 /** pi in parts of 8 bits (the last of 24), so that products with 16-bit integers are exact without a fused multiply. */
 const PI_PARTS = [3.140625, 0.000965118408203125, 2.5331974029541016e-6, 1.979060471057892e-9, 5.126688136514179e-12]
@@ -47,11 +48,41 @@ export const cos = byType((x) => {
 
 /** Tangent of radians. */
 export const tan = hosted('tan')
+
+/** A float32 function computed in float64, and the host's for float64. */
+const wide = (single: (x: Expr) => Expr, fn: HostFunction): ((x: Expr) => Expr) =>
+  byType((x) => k.cast(single(k.cast(x, 'f64')), 'f32'), hosted(fn))
+
+/** The other side of a point on the unit circle, from one that is not negative. */
+const beside = (a: Expr): Expr => k.sqrt(k.mul(k.sub(num(a, 1), a), k.add(a, num(a, 1))))
+
 /** Inverse sine, in radians. */
-export const asin = hosted('asin')
+export const asin = wide((x) => {
+  const a = k.abs(x)
+  return withSign(angleDouble(a, beside(a)), x)
+}, 'asin')
+
 /** Inverse cosine, in radians. */
-export const acos = hosted('acos')
+export const acos = wide((x) => {
+  const a = k.abs(x)
+  const angle = angleDouble(beside(a), a)
+  return k.select(k.lt(x, num(x, 0)), k.sub(num(x, Math.PI), angle), angle)
+}, 'acos')
+
 /** Inverse tangent, in radians. */
-export const atan = hosted('atan')
+export const atan = wide((x) => withSign(angleDouble(k.abs(x), num(x, 1)), x), 'atan')
+
+function atan2Single(y: Expr, x: Expr): Expr {
+  const [high, wide] = [k.cast(y, 'f64'), k.cast(x, 'f64')]
+  const c = (value: number): Expr => num(wide, value)
+  // Beyond float32's range only infinities lie, of which two are equal.
+  const [b, a] = [high, wide].map((v) => k.pmin(k.abs(v), c(2 ** 500)))
+  const angle = k.select(k.and(k.eq(a, c(0)), k.eq(b, c(0))), c(0), angleDouble(b, a))
+  // The sign of a zero counts too.
+  const left = k.lt(k.bitcast(wide, 'i64'), constant(0, 'i64'))
+  const turned = k.select(k.and(left, k.eq(wide, wide)), k.sub(c(Math.PI), angle), angle)
+  return k.cast(withSign(turned, high), 'f32')
+}
+
 /** The angle of the point (x, y), in radians: `atan2(y, x)`. */
-export const atan2: (y: Expr, x: Expr) => Expr = hosted('atan2')
+export const atan2 = (y: Expr, x: Expr): Expr => (x.type === 'f32' ? atan2Single(y, x) : call('atan2', y, x))

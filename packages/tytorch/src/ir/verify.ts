@@ -1,6 +1,6 @@
 // Checks that a kernel is well formed before any back end sees it: types, argument use, and what may be read where.
 import { type Expr, topological } from './expr.ts'
-import { type Kernel, type ReducePass, refuseComplex, type Store } from './kernel.ts'
+import { type Arg, type Kernel, type ReducePass, refuseComplex, type Store } from './kernel.ts'
 
 /** The part of a kernel an expression stands in; it decides which leaves are legal. */
 type Place = 'map' | 'step' | 'merge' | 'row'
@@ -23,9 +23,11 @@ export function verify(kernel: Kernel): void {
         `${where}: ${e.op} of argument ${e.arg} as ${e.type}, but ${arg.dtype.name} computes in ${arg.dtype.compute}`,
       )
     if (e.op === 'gather') {
-      if (arg.per !== 'element') fail(`${where}: gather from argument ${e.arg}, which has one value a row`)
+      if (arg.per === 'row') fail(`${where}: gather from argument ${e.arg}, which has one value a row`)
+      if (arg.per === 'table' && place === 'row') fail(`${where}: gather from table ${e.arg} outside of elements`)
       if (e.src[0].type !== 'i32') fail(`${where}: gather at a position of type ${e.src[0].type}, not i32`)
-    } else if (place === 'row' && arg.per === 'element')
+    } else if (arg.per === 'table') fail(`${where}: load of argument ${e.arg}, which is a table`)
+    else if (place === 'row' && arg.per === 'element')
       fail(`${where}: load of argument ${e.arg}, which has no single value a row`)
   }
 
@@ -103,6 +105,13 @@ export function verify(kernel: Kernel): void {
     check(merge, 'merge', at, `${where} merge`, init)
   }
 
+  const checkAfter = (arg: Arg, { arg: place, bytes }: NonNullable<Arg['after']>, i: number): void => {
+    const first = kernel.args[place]
+    const alike = first?.mode === 'read' && arg.mode === 'read' && arg.per === first.per && arg.dtype === first.dtype
+    if (!alike || first.after) fail(`argument ${i} lies after argument ${place}, which is not read in the same way`)
+    if (bytes < 0 || arg.dtype.itemsize < 4) fail(`argument ${i} can't lie ${bytes} bytes after another`)
+  }
+
   kernel.passes.forEach((pass, at) => {
     const where = `pass ${at}`
     if (pass.kind === 'reduce') {
@@ -127,5 +136,7 @@ export function verify(kernel: Kernel): void {
   )
   kernel.args.forEach((arg, i) => {
     if (arg.mode === 'write' && !written.has(i)) fail(`argument ${i} is write-only but nothing is stored to it`)
+    if (arg.mode !== 'read' && arg.per === 'table') fail(`argument ${i} is a table, which is only read`)
+    if (arg.after) checkAfter(arg, arg.after, i)
   })
 }

@@ -54,14 +54,6 @@ function fillPadding(weight: Parameter, padding: number | null): void {
   if (padding !== null) noGrad(() => weight.detach().select(0, padding).zero_())
 }
 
-/** Arguments with `_weight` and `_freeze` by the names that the binder makes of a leading underscore. */
-function underscored(args: readonly unknown[]): unknown[] {
-  const last = args[args.length - 1]
-  if (typeof last !== 'object' || last === null || Object.getPrototypeOf(last) !== Object.prototype) return [...args]
-  const entries = Object.entries(last).map(([key, value]) => [key.replace(/^_(w|f)/, (_, c) => c.toUpperCase()), value])
-  return [...args.slice(0, -1), Object.fromEntries(entries)]
-}
-
 function checkMatrix(embeddings: Tensor): void {
   if (embeddings.ndim !== 2) throw new ValueError('Embeddings parameter is expected to be 2-dimensional')
 }
@@ -125,7 +117,7 @@ export class Embedding extends Module {
     >(
       'Embedding',
       'num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, _weight, _freeze, device, dtype',
-      [numEmbeddings, embeddingDim, ...underscored(args)],
+      [numEmbeddings, embeddingDim, ...args],
     )
     refuseSparse('Embedding', sparse)
     this.numEmbeddings = rows
@@ -275,7 +267,7 @@ export class EmbeddingBag extends Module {
     >(
       'EmbeddingBag',
       'num_embeddings, embedding_dim, max_norm, norm_type, scale_grad_by_freq, mode, sparse, _weight, include_last_offset, padding_idx, device, dtype',
-      [numEmbeddings, embeddingDim, ...underscored(args)],
+      [numEmbeddings, embeddingDim, ...args],
     )
     refuseSparse('EmbeddingBag', sparse)
     this.numEmbeddings = rows

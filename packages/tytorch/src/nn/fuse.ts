@@ -6,7 +6,7 @@ import type { ConvNd } from './conv.ts'
 import type { Linear } from './linear.ts'
 import type { Module } from './module.ts'
 import { Parameter } from './parameter.ts'
-import { copied } from './transformercopy.ts'
+import { copied } from './deepcopy.ts'
 
 type BatchNorm = BatchNorm1d | BatchNorm2d | BatchNorm3d
 

@@ -14,7 +14,7 @@ interface FractionOptions {
   /** The result's sizes as fractions of the input's, between 0 and 1. */
   readonly outputRatio?: Ratio | null
   readonly returnIndices?: boolean
-  readonly randomSamples?: Tensor | null
+  readonly _randomSamples?: Tensor | null
 }
 
 /** What fractional max pooling of planes and volumes shares. */
@@ -37,7 +37,7 @@ abstract class Fractional extends Module {
     const { name } = new.target
     const [outputSize = null, outputRatio = null, returnIndices = false, samples = null] = named<
       [Extents | null, Ratio | null, boolean, Tensor | null]
-    >(name, 'output_size, output_ratio, return_indices, random_samples', args)
+    >(name, 'output_size, output_ratio, return_indices, _random_samples', args)
     this.kernelSize = kernelSize
     this.outputSize = outputSize
     this.outputRatio = outputRatio

@@ -19,7 +19,7 @@ import { Dropout } from './dropout.ts'
 import { Linear } from './linear.ts'
 import { Module } from './module.ts'
 import { LayerNorm } from './normalization.ts'
-import { copied } from './transformercopy.ts'
+import { copied } from './deepcopy.ts'
 
 /** What a layer puts between its two linear maps: by name, or any function or module. */
 export type Activation = 'relu' | 'gelu' | ((x: Tensor) => Tensor)

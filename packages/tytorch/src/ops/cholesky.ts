@@ -2,12 +2,14 @@
 import { int32 } from '../base/dtype.ts'
 import { LinAlgError, RuntimeError } from '../base/errors.ts'
 import { type Args, op } from '../tensor/define.ts'
-import { onHost } from '../tensor/host.ts'
+import { atPointers, onHost } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
+import { device } from '../tensor/run.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
 import { diagEmbed } from './arrange.ts'
 import { filled } from './create.ts'
-import { factorCholesky, factorLDL, solveLDL } from './eliminate.ts'
+import { factorLDL, solveLDL } from './eliminate.ts'
+import { factorCholesky } from './factor.ts'
 import { matmul } from './linear.ts'
 import {
   batchOf,
@@ -20,30 +22,26 @@ import {
   checkSquare,
   countOf,
   load,
-  loadTransposed,
   type Named,
   named,
+  realOf,
   store,
   withBatch,
 } from './matrices.ts'
 import { dominant, solveTriangle, substituted } from './triangular.ts'
 
-/** Lower factors (upper ones, transposed, if `upper`) of a batch, and the first bad minor of each or 0. */
+/** Lower factors (upper ones if `upper`) of a batch, and the first bad minor of each or 0. */
 function choleskyOf(a: Tensor, upper: boolean): { factor: Tensor; info: Tensor } {
   const n = a.sizes[a.ndim - 1]
   const batch = batchOf(a)
   const factor = empty(a.sizes, a.dtype)
   const info = empty(batch, int32)
-  onHost('factorCholesky', [a.detach().contiguous(), factor, info], 'rww', (from, to, codes) => {
-    const work = new Float64Array(n * n)
-    for (let b = 0; b < countOf(batch); b++) {
-      if (upper) loadTransposed(work, from, b * n * n, n, n)
-      else load(work, from, b * n * n, n * n)
-      codes[b] = factorCholesky(work, n)
-      for (let i = 0; i < n; i++) work.fill(0, i * n + i + 1, (i + 1) * n)
-      store(work, to, b * n * n, n * n)
-    }
-  })
+  const source = a.detach().contiguous()
+  const dense = device().dense()
+  const dtype = realOf(a)
+  atPointers('factorCholesky', [source.pointer, factor.pointer, info.pointer], 'rww', ([from, to, codes]) =>
+    factorCholesky(dense, dtype, countOf(batch), n, from, to, codes, upper),
+  )
   return { factor, info }
 }
 
@@ -57,9 +55,8 @@ function choleskyGradient(g: Tensor, lower: Tensor): Tensor {
 function choleskyRecorded(node: string, a: Tensor, upper: boolean): { factor: Tensor; info: Tensor } {
   checkKernel('cholesky_cpu', a)
   const { factor, info } = choleskyOf(a, upper)
-  const out = upper ? factor.mT.contiguous() : factor
-  record(out, node, [a], [out], (g, [l]) => [upper ? choleskyGradient(g.mT, l.mT) : choleskyGradient(g, l)])
-  return { factor: out, info }
+  record(factor, node, [a], [factor], (g, [l]) => [upper ? choleskyGradient(g.mT, l.mT) : choleskyGradient(g, l)])
+  return { factor, info }
 }
 
 const notPositive =

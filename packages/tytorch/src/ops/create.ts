@@ -24,7 +24,7 @@ import { partOf, partsOf } from '../tensor/complex.ts'
 import { type Args, checkSizes, type Num, op, sizesOf } from '../tensor/define.ts'
 import { copyValues, snapshot } from '../tensor/elementwise.ts'
 import { onHost } from '../tensor/host.ts'
-import { isGradEnabled } from '../tensor/mode.ts'
+import { isGradEnabled, isInferenceModeEnabled } from '../tensor/mode.ts'
 import { changeInPlace, leafOf, record, requiresGrad } from '../tensor/node.ts'
 import { Prepared, runMap, runRows } from '../tensor/run.ts'
 import { type NestedArray, Tensor, empty as uninitialised } from '../tensor/tensor.ts'
@@ -79,6 +79,8 @@ export function requireGrad(x: Tensor, value: boolean): Tensor {
       "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().",
     )
   }
+  if (value && x.storage.inference && !isInferenceModeEnabled())
+    throw new RuntimeError('Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.')
   leafOf(x).requiresGrad = value
   return x
 }

@@ -1,31 +1,18 @@
-// Iterations that make bidiagonal and tridiagonal matrices diagonal, in plain TypeScript on float64: singular values
-// (LAPACK's bdsqr: implicit zero-shift QR, Demmel and Kahan 1990) and eigenvalues (implicit QL, EISPACK's tql2).
-// Vectors are rows here, so that a rotation of two of them walks along memory.
-import { RuntimeError } from '../base/errors.ts'
+// The iteration that makes bidiagonal matrices diagonal, in plain TypeScript on float64, for singular values (LAPACK's
+// bdsqr: implicit zero-shift QR, Demmel and Kahan 1990).
+// Vectors are rows here, so that a rotation of two of them walks along memory, and the rotations go to a list.
+import type { Sweeps } from './turning.ts'
 
 const EPSILON = 2 ** -53
 const SMALLEST = 2 ** -1022
 
-/** Rows i and j of `n` elements become c x + s y and c y - s x. */
-function rotate(a: Float64Array | null, n: number, i: number, j: number, c: number, s: number): void {
-  if (a === null) return
-  const x = i * n
-  const y = j * n
-  for (let k = 0; k < n; k++) {
-    const p = a[x + k]
-    const q = a[y + k]
-    a[x + k] = c * p + s * q
-    a[y + k] = c * q - s * p
-  }
-}
-
-const signed = (size: number, sign: number): number =>
+export const signed = (size: number, sign: number): number =>
   sign < 0 || Object.is(sign, -0) ? -Math.abs(size) : Math.abs(size)
 
 /** A rotation: cosine, sine, and the length that it makes of (f, g). Rewritten by each call of `givens`. */
-const turn = { c: 1, s: 0, r: 0 }
+export const turn = { c: 1, s: 0, r: 0 }
 
-function givens(f: number, g: number): void {
+export function givens(f: number, g: number): void {
   if (g === 0) {
     turn.c = 1
     turn.s = 0
@@ -126,77 +113,48 @@ function twoByTwo(
 }
 
 /**
- * Singular values of the upper bidiagonal matrix with diagonals `d` [n] and `e` [n - 1], descending into `d`. The rows of
- * `left` (of `width` elements) and of `right` (of `across`) are turned along: they become singular vectors if they held the
- * transposed left and right factors of the reduction. Answers false if the iteration does not end.
+ * Singular values of the upper bidiagonal matrix with diagonals `d` [n] and `e` [n - 1] into `d`, neither sorted nor without
+ * signs. The rows of `left` and `right` are turned along: they become singular vectors if they held the transposed left and
+ * right factors of the reduction. `epsilon` is the rounding of the dtype. Answers false if the iteration does not end.
  */
 export function singularValues(
   d: Float64Array,
   e: Float64Array,
   n: number,
-  left: Float64Array | null,
-  width: number,
-  right: Float64Array | null,
-  across: number,
+  left: Sweeps | null,
+  right: Sweeps | null,
+  epsilon: number,
 ): boolean {
-  if (!iterate(d, e, n, left, width, right, across)) return false
-  for (let i = 0; i < n; i++) {
-    if (d[i] >= 0) continue
-    d[i] = -d[i]
-    if (right) for (let k = i * across; k < (i + 1) * across; k++) right[k] = -right[k]
-  }
-  for (let i = 0; i < n - 1; i++) {
-    let least = 0
-    for (let j = 1; j < n - i; j++) if (d[j] <= d[least]) least = j
-    const last = n - 1 - i
-    if (least === last) continue
-    const kept = d[least]
-    d[least] = d[last]
-    d[last] = kept
-    swapLines(left, width, least, last)
-    swapLines(right, across, least, last)
-  }
-  return true
+  const ends = iterate(d, e, n, left, right, epsilon)
+  left?.flush()
+  right?.flush()
+  return ends
 }
 
 /**
  * Turns the lower bidiagonal matrix with diagonals `d` and `e` into an upper one; the rows of `left` are turned along.
  */
-export function lowerToUpper(
-  d: Float64Array,
-  e: Float64Array,
-  n: number,
-  left: Float64Array | null,
-  width: number,
-): void {
+export function lowerToUpper(d: Float64Array, e: Float64Array, n: number, left: Sweeps | null): void {
+  left?.begin(0, true)
   for (let i = 0; i < n - 1; i++) {
     givens(d[i], e[i])
     d[i] = turn.r
     e[i] = turn.s * d[i + 1]
     d[i + 1] *= turn.c
-    rotate(left, width, i, i + 1, turn.c, turn.s)
+    left?.push(turn.c, turn.s)
   }
-}
-
-function swapLines(a: Float64Array | null, n: number, i: number, j: number): void {
-  if (a === null) return
-  for (let k = 0; k < n; k++) {
-    const kept = a[i * n + k]
-    a[i * n + k] = a[j * n + k]
-    a[j * n + k] = kept
-  }
+  left?.end()
 }
 
 function iterate(
   d: Float64Array,
   e: Float64Array,
   n: number,
-  left: Float64Array | null,
-  width: number,
-  right: Float64Array | null,
-  across: number,
+  left: Sweeps | null,
+  right: Sweeps | null,
+  epsilon: number,
 ): boolean {
-  const tolerance = EPSILON * Math.max(10, Math.min(100, EPSILON ** -0.125))
+  const tolerance = epsilon * Math.max(10, Math.min(100, epsilon ** -0.125))
   let least = Math.abs(d[0])
   let mu = least
   for (let i = 1; i < n && least !== 0; i++) {
@@ -230,8 +188,8 @@ function iterate(
       d[first] = block.most
       e[first] = 0
       d[last] = block.least
-      rotate(right, across, first, last, block.cosR, block.sinR)
-      rotate(left, width, first, last, block.cosL, block.sinL)
+      single(right, first, block.cosR, block.sinR)
+      single(left, first, block.cosL, block.sinL)
       last -= 2
       continue
     }
@@ -243,17 +201,24 @@ function iterate(
     budget -= last - first
     if (budget < 0) return false
     let shift = 0
-    if (n * tolerance * (lowest / most) > Math.max(EPSILON, 0.01 * tolerance)) {
+    if (n * tolerance * (lowest / most) > Math.max(epsilon, 0.01 * tolerance)) {
       const size = Math.abs(down ? d[first] : d[last])
       shift = down ? smallerOfTwo(d[last - 1], e[last - 1], d[last]) : smallerOfTwo(d[first], e[first], d[first + 1])
-      if (size > 0 && (shift / size) ** 2 < EPSILON) shift = 0
+      if (size > 0 && (shift / size) ** 2 < epsilon) shift = 0
     }
-    if (shift === 0) chaseUnshifted(d, e, left, width, right, across, first, last, down)
-    else chase(d, e, left, width, right, across, first, last, down, shift)
+    if (shift === 0) chaseUnshifted(d, e, left, right, first, last, down)
+    else chase(d, e, left, right, first, last, down, shift)
     const end = down ? last - 1 : first
     if (Math.abs(e[end]) <= threshold) e[end] = 0
   }
   return true
+}
+
+/** A sweep of one rotation of a row and the next. */
+export function single(rows: Sweeps | null, row: number, c: number, s: number): void {
+  rows?.begin(row, true)
+  rows?.push(c, s)
+  rows?.end()
 }
 
 /** Sets an element of `e` that counts as zero to it and answers -1; else a bound of the smallest singular value. */
@@ -287,10 +252,8 @@ function splits(
 function chaseUnshifted(
   d: Float64Array,
   e: Float64Array,
-  left: Float64Array | null,
-  width: number,
-  right: Float64Array | null,
-  across: number,
+  left: Sweeps | null,
+  right: Sweeps | null,
   first: number,
   last: number,
   down: boolean,
@@ -301,6 +264,9 @@ function chaseUnshifted(
   const step = down ? 1 : -1
   const start = down ? first : last
   const end = down ? last : first
+  const [inner, outer] = down ? [right, left] : [left, right]
+  inner?.begin(start, down)
+  outer?.begin(start, down)
   for (let i = start; i !== end; i += step) {
     const off = down ? i : i - 1
     givens(d[i] * c, e[off])
@@ -312,14 +278,11 @@ function chaseUnshifted(
     oldC = turn.c
     oldS = turn.s
     d[i] = turn.r
-    if (down) {
-      rotate(right, across, i, i + 1, c, s)
-      rotate(left, width, i, i + 1, oldC, oldS)
-    } else {
-      rotate(right, across, i - 1, i, oldC, -oldS)
-      rotate(left, width, i - 1, i, c, -s)
-    }
+    inner?.push(c, s)
+    outer?.push(oldC, oldS)
   }
+  inner?.end()
+  outer?.end()
   const h = d[end] * c
   d[end] = h * oldC
   e[down ? last - 1 : first] = h * oldS
@@ -328,10 +291,8 @@ function chaseUnshifted(
 function chase(
   d: Float64Array,
   e: Float64Array,
-  left: Float64Array | null,
-  width: number,
-  right: Float64Array | null,
-  across: number,
+  left: Sweeps | null,
+  right: Sweeps | null,
   first: number,
   last: number,
   down: boolean,
@@ -342,6 +303,9 @@ function chase(
   const step = down ? 1 : -1
   let f = (Math.abs(d[start]) - shift) * (signed(1, d[start]) + shift / d[start])
   let g = e[down ? first : last - 1]
+  const [inner, outer] = down ? [right, left] : [left, right]
+  inner?.begin(start, down)
+  outer?.begin(start, down)
   for (let i = start; i !== end; i += step) {
     // `here` is the off-diagonal element between i and the next, `next` the one after it.
     const here = down ? i : i - 1
@@ -364,69 +328,10 @@ function chase(
       g = sinL * e[next]
       e[next] *= cosL
     }
-    if (down) {
-      rotate(right, across, i, i + 1, cosR, sinR)
-      rotate(left, width, i, i + 1, cosL, sinL)
-    } else {
-      rotate(right, across, i - 1, i, cosL, -sinL)
-      rotate(left, width, i - 1, i, cosR, -sinR)
-    }
+    inner?.push(cosR, sinR)
+    outer?.push(cosL, sinL)
   }
+  inner?.end()
+  outer?.end()
   e[down ? last - 1 : first] = f
-}
-
-/**
- * Eigenvalues of the symmetric tridiagonal matrix with diagonals `d` [n] and `e` [n, the last unused], ascending into
- * `d`; the rows of `vectors` [n, n] are turned along. Throws RuntimeError if the iteration does not end.
- */
-export function eigenvalues(d: Float64Array, e: Float64Array, n: number, vectors: Float64Array | null): void {
-  if (n > 0) e[n - 1] = 0
-  for (let l = 0; l < n; l++) {
-    for (let round = 0; ; round++) {
-      let m = l
-      while (m < n - 1 && Math.abs(e[m]) > 2 * EPSILON * (Math.abs(d[m]) + Math.abs(d[m + 1]))) m++
-      if (m === l) break
-      if (round === 60)
-        throw new RuntimeError('linalg.eigh: The algorithm failed to converge: too many repeated eigenvalues.')
-      let g = (d[l + 1] - d[l]) / (2 * e[l])
-      let r = Math.sqrt(g * g + 1)
-      g = d[m] - d[l] + e[l] / (g + signed(r, g))
-      let s = 1
-      let c = 1
-      let p = 0
-      let i = m - 1
-      for (; i >= l; i--) {
-        const f = s * e[i]
-        const b = c * e[i]
-        r = Math.sqrt(f * f + g * g)
-        e[i + 1] = r
-        if (r === 0) {
-          d[i + 1] -= p
-          e[m] = 0
-          break
-        }
-        s = f / r
-        c = g / r
-        g = d[i + 1] - p
-        r = (d[i] - g) * s + 2 * c * b
-        p = s * r
-        d[i + 1] = g + p
-        g = c * r - b
-        rotate(vectors, n, i, i + 1, c, -s)
-      }
-      if (i >= l) continue
-      d[l] -= p
-      e[l] = g
-      e[m] = 0
-    }
-  }
-  for (let i = 0; i < n - 1; i++) {
-    let least = i
-    for (let j = i + 1; j < n; j++) if (d[j] < d[least]) least = j
-    if (least === i) continue
-    const kept = d[i]
-    d[i] = d[least]
-    d[least] = kept
-    swapLines(vectors, n, i, least)
-  }
 }

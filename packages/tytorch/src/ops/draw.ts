@@ -3,6 +3,7 @@
 import { bfloat16, bool, type DType, decode, encode, float16, float32, float64 } from '../base/dtype.ts'
 import { NotImplementedError, RuntimeError } from '../base/errors.ts'
 import {
+  bernoulliFill,
   bernoulliTensorFill,
   type DrawArray,
   type Generator,
@@ -17,6 +18,7 @@ import { copyValues, snapshot } from '../tensor/elementwise.ts'
 import { onHost } from '../tensor/host.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
 import { changeInPlace, record, requiresGrad } from '../tensor/node.ts'
+import { device } from '../tensor/run.ts'
 import { alias, empty, type Tensor } from '../tensor/tensor.ts'
 
 const isNarrow = (dtype: DType): boolean => dtype === float16 || dtype === bfloat16
@@ -141,7 +143,9 @@ export function drawUniform(x: Tensor, g: Generator, from = 0, to = 1): Tensor {
   }
   requireFloat('check_uniform_bounds', x.dtype)
   const round = rounding(x.dtype)
-  return fillDraws(x, (out) => uniformFill(g, out as Float32Array, from, to, round))
+  return fillDraws(x, (out) => {
+    if (round || !device().draws?.uniform(g, out, from, to)) uniformFill(g, out as Float32Array, from, to, round)
+  })
 }
 
 /** Sets every element of `x` to a normal number. */
@@ -156,7 +160,9 @@ export function drawNormal(x: Tensor, g: Generator, mean = 0, std = 1): Tensor {
   const narrow = isNarrow(x.dtype)
   return fillDraws(x, (out, contiguous) => {
     const floats = out as Float32Array
-    if (contiguous) normalFill(g, floats, mean, std, narrow)
+    if (contiguous) {
+      if (!device().draws?.normal(g, out, mean, std, narrow)) normalFill(g, floats, mean, std, narrow)
+    }
     // PyTorch draws a tensor that is not contiguous one by one, as it draws the smallest.
     else for (let i = 0; i < floats.length; i += 15) normalFill(g, floats.subarray(i, i + 15), mean, std)
   })
@@ -192,7 +198,23 @@ export function drawIntegers(x: Tensor, g: Generator, low: number | bigint, high
   checkBound('from', low, x.dtype)
   checkBound('to - 1', BigInt(high) - 1n, x.dtype)
   const type = randomType(x.dtype)
-  return fillDraws(x, (out) => randintFill(g, out, low, high, type))
+  return fillDraws(x, (out) => {
+    // Floats may move the bounds; what they move is plain work.
+    const whole =
+      !type && (!x.dtype.isFloatingPoint || Math.max(Math.abs(Number(low)), Math.abs(Number(high))) < 2 ** 24)
+    if (!whole || !device().draws?.modulo(g, out, Number(BigInt(high) - BigInt(low)), low))
+      randintFill(g, out, low, high, type)
+  })
+}
+
+/** Ones with probability `p`, in order. */
+export function fillBernoulli(g: Generator, out: DrawArray, p: number): void {
+  if (!device().draws?.bernoulli(g, out, p)) bernoulliFill(g, out, p)
+}
+
+function valid(chances: Float32Array): boolean {
+  for (let i = 0; i < chances.length; i++) if (!(chances[i] >= 0 && chances[i] <= 1)) return false
+  return true
 }
 
 /** Ones by a tensor of probabilities of `x`'s sizes. */
@@ -202,7 +224,19 @@ export function drawBernoulli(x: Tensor, p: Tensor, g: Generator): Tensor {
   const chances = walked(p, order)
   const packed = empty(chances.sizes, p.dtype === float64 ? float64 : float32)
   copyValues(chances, packed)
-  const list = new (p.dtype === float64 ? Float64Array : Float32Array)(packed.count)
-  onHost('chances', [packed], 'r', (raw) => list.set(raw as Float32Array))
-  return fillDraws(x, (out) => bernoulliTensorFill(g, out, list), order)
+  const target = walked(x, order)
+  const drawn = target.contiguousLayout && !isNarrow(x.dtype) ? target : empty(target.sizes, x.dtype)
+  onHost('bernoulli', [packed, drawn], 'rw', (chances, elements) => {
+    const list = chances as Float32Array
+    const raw = elements as DrawArray
+    if (!isNarrow(x.dtype)) {
+      if (!valid(list) || !device().draws?.chances(g, raw, list)) bernoulliTensorFill(g, raw, list)
+      return
+    }
+    const values = drawArray(x.dtype, list.length)
+    bernoulliTensorFill(g, values, list)
+    for (let i = 0; i < values.length; i++) (raw as Float32Array)[i] = encode(x.dtype, values[i]) as number
+  })
+  if (drawn !== target) copyValues(drawn, target)
+  return x
 }

@@ -1,5 +1,5 @@
-// Elimination in plain TypeScript on row-major float64 matrices: LU, Cholesky and LDL factors and what is solved with
-// them. Each works in place on one matrix that starts at element 0 of its array.
+// L D L^T factors of symmetric matrices in plain TypeScript, row-major and in float64, and what is solved with them. Each
+// works in place on one matrix that starts at element 0 of its array.
 
 /** Exchanges rows `i` and `j` of a matrix of `n` columns. */
 function swapRows(a: Float64Array, n: number, i: number, j: number): void {
@@ -11,107 +11,6 @@ function swapRows(a: Float64Array, n: number, i: number, j: number): void {
     a[x + c] = a[y + c]
     a[y + c] = kept
   }
-}
-
-/** a[to, from column `start`] -= factor * a[from]. */
-function subtractRow(a: Float64Array, to: number, from: number, start: number, n: number, factor: number): void {
-  for (let c = start; c < n; c++) a[to + c] -= factor * a[from + c]
-}
-
-/**
- * P L U of an m x n matrix with partial pivoting (LAPACK's getrf): L's multipliers below the diagonal, U on and above.
- * `pivots[at + i]` is the row, from 1, that row i was exchanged with. Answers the first zero pivot, from 1, or 0.
- */
-export function factorLU(a: Float64Array, m: number, n: number, pivots: Int32Array, at: number): number {
-  let info = 0
-  const k = Math.min(m, n)
-  for (let j = 0; j < k; j++) {
-    let best = j
-    let most = Math.abs(a[j * n + j])
-    for (let i = j + 1; i < m; i++) {
-      const v = Math.abs(a[i * n + j])
-      if (v > most) {
-        most = v
-        best = i
-      }
-    }
-    pivots[at + j] = best + 1
-    swapRows(a, n, j, best)
-    const d = a[j * n + j]
-    if (d === 0) {
-      if (info === 0) info = j + 1
-      continue
-    }
-    for (let i = j + 1; i < m; i++) {
-      const factor = a[i * n + j] / d
-      a[i * n + j] = factor
-      if (factor !== 0) subtractRow(a, i * n, j * n, j + 1, n, factor)
-    }
-  }
-  return info
-}
-
-/** Applies the exchanges of `factorLU` to the rows of `b` [.., k], or undoes them. */
-export function exchangeRows(
-  b: Float64Array,
-  k: number,
-  pivots: Int32Array,
-  at: number,
-  count: number,
-  undo: boolean,
-): void {
-  if (undo) for (let i = count - 1; i >= 0; i--) swapRows(b, k, i, pivots[at + i] - 1)
-  else for (let i = 0; i < count; i++) swapRows(b, k, i, pivots[at + i] - 1)
-}
-
-/**
- * Solves T X = B in place of B [n, k], for a triangular T whose element (i, j) is t[i * row + j * column]; its other
- * triangle is not read, nor its diagonal if `unit`.
- */
-export function substitute(
-  t: Float64Array,
-  row: number,
-  column: number,
-  n: number,
-  b: Float64Array,
-  k: number,
-  upper: boolean,
-  unit: boolean,
-): void {
-  for (let step = 0; step < n; step++) {
-    const i = upper ? n - 1 - step : step
-    const from = upper ? i + 1 : 0
-    const to = upper ? n : i
-    const target = i * k
-    for (let j = from; j < to; j++) {
-      const factor = t[i * row + j * column]
-      if (factor === 0) continue
-      const source = j * k
-      for (let c = 0; c < k; c++) b[target + c] -= factor * b[source + c]
-    }
-    if (unit) continue
-    const d = t[i * row + i * column]
-    for (let c = 0; c < k; c++) b[target + c] /= d
-  }
-}
-
-/** The lower Cholesky factor in place of a matrix's lower triangle; answers the first minor that is not positive, or 0. */
-export function factorCholesky(a: Float64Array, n: number): number {
-  for (let i = 0; i < n; i++) {
-    const x = i * n
-    for (let j = 0; j <= i; j++) {
-      const y = j * n
-      let sum = a[x + j]
-      for (let c = 0; c < j; c++) sum -= a[x + c] * a[y + c]
-      if (j < i) a[x + j] = sum / a[y + j]
-      else if (sum > 0) a[x + j] = Math.sqrt(sum)
-      else {
-        a[x + j] = sum
-        return i + 1
-      }
-    }
-  }
-  return 0
 }
 
 /** Exchanges rows and columns `kk` and `kp` > `kk` of a symmetric matrix of which the lower triangle is kept. */

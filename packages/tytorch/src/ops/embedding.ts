@@ -10,13 +10,13 @@ import { type Args, op } from '../tensor/define.ts'
 import { atPointers, onHost, type Raw, readsValues } from '../tensor/host.ts'
 import { noGrad } from '../tensor/mode.ts'
 import { record } from '../tensor/node.ts'
-import { Prepared } from '../tensor/run.ts'
+import { device, Prepared } from '../tensor/run.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
 import { once } from '../tensor/tracer.ts'
 import { add, div, mul } from './arithmetic.ts'
-import { eq, gt } from './compare.ts'
+import { gt } from './compare.ts'
 import { contiguous, to } from './copy.ts'
-import { arange, onesLike, tensor } from './create.ts'
+import { onesLike, tensor } from './create.ts'
 import { outside, pick, planSlices } from './gather.ts'
 import { where } from './masks.ts'
 import { norm } from './statistics.ts'
@@ -259,7 +259,7 @@ export const oneHot: (input: Tensor, ...args: Args<[numClasses?: number], { read
         throw new RuntimeError('Class values must be smaller than num_classes.')
       }
       const classes = numClasses === -1 ? highest + 1 : numClasses
-      return to(eq(input.unsqueeze(-1), arange(classes)), int64)
+      return input.newZeros([...input.sizes, classes]).scatter_(-1, input.unsqueeze(-1), 1)
     },
   })
 
@@ -267,5 +267,6 @@ export const oneHot: (input: Tensor, ...args: Args<[numClasses?: number], { read
 function rangeOf(input: Tensor): [number, number] {
   if (input.count === 0) return [0, -1]
   readsValues('one_hot')
-  return [Number(input.min().item()), Number(input.max().item())]
+  const { pointer, count } = input.detach().contiguous()
+  return device().routines.range(pointer, count)
 }

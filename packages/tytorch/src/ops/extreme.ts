@@ -4,6 +4,7 @@ import { IndexError, RuntimeError } from '../base/errors.ts'
 import { type Sizes, wrapDim, wrapDims } from '../base/shape.ts'
 import { constant, type Expr, k, position } from '../ir/expr.ts'
 import { type Args, op } from '../tensor/define.ts'
+import { type Named, named } from '../tensor/named.ts'
 import { record } from '../tensor/node.ts'
 import { checkTensor, type Dim, type Fold, kernelFor, reduce, simpleFold, spread } from '../tensor/reduce.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -121,21 +122,11 @@ export const argmax = positions('argmax', 'max')
 export const argmin = positions('argmin', 'min')
 
 /** Values and their positions; also destructures as [values, indices]. */
-export interface ValuesIndices extends Iterable<Tensor> {
-  readonly values: Tensor
-  readonly indices: Tensor
-}
+export type ValuesIndices = Named<'values' | 'indices'>
 
 /** A named result that destructures as an array. */
 export function valuesIndices(values: Tensor, indices: Tensor): ValuesIndices {
-  return {
-    values,
-    indices,
-    *[Symbol.iterator]() {
-      yield this.values
-      yield this.indices
-    },
-  }
+  return named({ values, indices })
 }
 
 /** Scatters the gradient of picked values back to where they stood. */

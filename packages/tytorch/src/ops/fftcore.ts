@@ -1,9 +1,11 @@
 // The three Fourier transforms that all of torch.fft consists of: complex to complex, real to the half of a Hermitian
 // spectrum, and back. Each one's gradient is another of them.
 import { float64, toComplexType, toRealType } from '../base/dtype.ts'
+import { radicesOf } from '../base/roots.ts'
 import { partsOf } from '../tensor/complex.ts'
-import { onHost } from '../tensor/host.ts'
+import { atPointers, onHost } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
+import { device } from '../tensor/run.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
 import { planFor } from './fftplan.ts'
 import { cat } from './join.ts'
@@ -27,7 +29,7 @@ interface Job {
 }
 
 /** Transforms rows along the middle of [outer, before, inner] to [outer, after, inner]. */
-function transform(from: Floats, to: Floats, job: Job): void {
+export function transform(from: Floats, to: Floats, job: Job): void {
   const { outer, inner, n, before, after, inverse, scale, real } = job
   const plan = planFor(n)
   const width = Math.min(COLUMNS, inner)
@@ -109,7 +111,16 @@ function mirror(row: Float64Array, n: number): void {
   }
 }
 
+/** True if columns of transforms of length `n` must be made rows: a large prime factor is in it, or in half of it. */
+const needsRows = (n: number, real: Job['real']): boolean => radicesOf(real && n % 2 === 0 ? n / 2 : n) === null
+
 function along(x: Tensor, dim: number, n: number, after: number, job: Pick<Job, 'inverse' | 'scale' | 'real'>): Tensor {
+  if (dim < x.ndim - 1 && needsRows(n, job.real)) {
+    const row = x.movedim(dim, -1).contiguous()
+    return along(row, x.ndim - 1, n, after, job)
+      .movedim(-1, dim)
+      .contiguous()
+  }
   const source = x.contiguous()
   const before = x.sizes[dim]
   const sizes = x.sizes.map((size, i) => (i === dim ? after : size))
@@ -119,9 +130,13 @@ function along(x: Tensor, dim: number, n: number, after: number, job: Pick<Job, 
   const outer = x.sizes.slice(0, dim).reduce((a, b) => a * b, 1)
   const from = job.real === 'source' ? source : partsOf(source)
   const to = job.real === 'result' ? out : partsOf(out)
-  onHost('fft', [from, to], 'rw', (a, b) => {
-    transform(a as Floats, b as Floats, { ...job, outer, inner, n, before, after })
-  })
+  const whole: Job = { ...job, outer, inner, n, before, after }
+  const size = from.dtype === float64 ? 8 : 4
+  if (device().fourier) {
+    atPointers('fft', [from.pointer, to.pointer], 'rw', ([from, to]) =>
+      device().fourier?.({ ...whole, from, to, size }),
+    )
+  } else onHost('fft', [from, to], 'rw', (a, b) => transform(a as Floats, b as Floats, whole))
   return out
 }
 

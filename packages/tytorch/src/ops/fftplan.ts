@@ -1,8 +1,6 @@
 // Discrete Fourier transforms of one length in double precision, over arrays of alternating real and imaginary parts:
 // Stockham's self-sorting algorithm for small factors, Bluestein's chirp transform where a prime factor is large.
-
-/** Prime factors up to here are summed directly. */
-const DIRECT = 61
+import { radicesOf, unit } from '../base/roots.ts'
 
 /** Transforms rows of `n` complex numbers; the direction is forward, exp(-2 pi i j k / n). */
 export interface Plan {
@@ -24,24 +22,6 @@ export function planFor(n: number): Plan {
   return plan
 }
 
-function radicesOf(n: number): number[] | null {
-  const radices: number[] = []
-  let rest = n
-  for (const p of [4, 2, 3, 5]) {
-    while (rest % p === 0) {
-      radices.push(p)
-      rest /= p
-    }
-  }
-  for (let p = 7; p <= DIRECT && rest > 1; p += 2) {
-    while (rest % p === 0) {
-      radices.push(p)
-      rest /= p
-    }
-  }
-  return rest === 1 ? radices : null
-}
-
 /** exp(-2 pi i k / n) for k < n, from angles of an eighth of the circle at the most. */
 function rootsOf(n: number): Float64Array {
   const roots = new Float64Array(2 * n)
@@ -51,24 +31,6 @@ function rootsOf(n: number): Float64Array {
     roots[2 * k + 1] = -s
   }
   return roots
-}
-
-/** cos and sin of 2 pi e / (8 n). */
-function unit(e: number, n: number): [number, number] {
-  if (e > 4 * n) {
-    const [c, s] = unit(8 * n - e, n)
-    return [c, -s]
-  }
-  if (e > 2 * n) {
-    const [c, s] = unit(4 * n - e, n)
-    return [-c, s]
-  }
-  if (e > n) {
-    const [c, s] = unit(2 * n - e, n)
-    return [s, c]
-  }
-  const angle = (Math.PI * e) / (4 * n)
-  return [Math.cos(angle), Math.sin(angle)]
 }
 
 function stockham(n: number, radices: readonly number[]): Plan {

@@ -1,14 +1,14 @@
 // Reading elements by position: the checks of indices, the kernels that read, and gather, indexSelect and take.
-import { type DType, int32, int64 } from '../base/dtype.ts'
+import { type DType, int16, int32, int64 } from '../base/dtype.ts'
 import { IndexError, RuntimeError } from '../base/errors.ts'
 import { numelOf, type Sizes, wrapDim } from '../base/shape.ts'
-import { constant, type Expr, gather as gatherAt, k, load, position, scalar } from '../ir/expr.ts'
+import { acc, constant, type Expr, gather as gatherAt, k, load, other, result, scalar } from '../ir/expr.ts'
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
 import { partOf } from '../tensor/complex.ts'
 import { type Args, op } from '../tensor/define.ts'
 import { onHost, type Raw } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
-import { device, runRows } from '../tensor/run.ts'
+import { device, Prepared, runMap, runPlainRows } from '../tensor/run.ts'
 import { alias, empty, type Tensor } from '../tensor/tensor.ts'
 import { tensor } from './create.ts'
 import { intoOut } from './put.ts'
@@ -26,22 +26,83 @@ export interface Plan {
   readonly size: number
 }
 
-// Host routine: an error has to be raised before anything is written, so the indices are read here.
+/** Elements up to which a loop here takes less time than a launch. */
+const FEW = 256
+
+/** The elements of `index` without those that its strides repeat, contiguous. */
+function distinct(index: Tensor): Tensor {
+  if (index.contiguousLayout) return index
+  const sizes = index.sizes.map((n, i) => (index.strides[i] === 0 ? 1 : n))
+  const once = alias(index, sizes, index.strides, index.offset)
+  return once.contiguousLayout ? once : once.clone()
+}
+
+// Host routine: an error has to be raised, and what it says read, here.
 /** The first element of an integer `index` outside [low, size), or null. */
 export function outside(index: Tensor, low: number, size: number): number | null {
   if (index.count === 0) return null
-  const source = index.contiguousLayout ? index : index.clone()
+  const source = distinct(index)
   const wide = source.dtype === int64
   let first = true
   let found: number | null = null
-  onHost('checkIndices', [source], 'r', (raw) => {
+  const check = (raw: Raw): void => {
     found = firstOutside(raw, wide, low, size)
     // The caller throws; in later calls of a compiled function there is none.
     if (!first && found !== null)
       throw new IndexError(`index ${found} is out of bounds for dimension with size ${size}`)
     first = false
-  })
+  }
+  if (source.count <= FEW) onHost('checkIndices', [source], 'r', check)
+  else {
+    const signs = signsOf(source, low, size)
+    onHost('checkIndices', [source, signs], 'rr', (raw, [sign]) => {
+      if (sign < 0) check(raw)
+      first = false
+    })
+  }
   return found
+}
+
+const signKernels = new Map<string, Kernel>()
+
+/** A negative number (of one element) if any of a contiguous `index` is outside [low, size); or, for sizes beyond 2^30, maybe. */
+function signsOf(index: Tensor, low: number, size: number): Tensor {
+  const dtype = index.dtype === int64 ? int64 : int32
+  const key = index.dtype.name
+  let kernel = signKernels.get(key)
+  if (!kernel) {
+    const type = dtype.compute
+    const value = k.cast(load(0, index.dtype.compute), type)
+    const outer = k.or(k.sub(value, scalar(0, type)), k.sub(scalar(1, type), value))
+    kernel = {
+      name: 'indicesInside',
+      args: [
+        { dtype: index.dtype, mode: 'read', per: 'element' },
+        { dtype, mode: 'write', per: 'row' },
+      ],
+      scalars: [type, type],
+      passes: [
+        {
+          kind: 'reduce',
+          init: [constant(0, type)],
+          step: [k.or(acc(0, type), outer)],
+          merge: [k.or(acc(0, type), other(0, type))],
+        },
+      ],
+      rowStores: [{ arg: 1, value: result(0, 0, type) }],
+    }
+    signKernels.set(key, kernel)
+  }
+  const out = empty([], dtype)
+  runPlainRows(
+    kernel,
+    1,
+    1,
+    index.count,
+    [index, out],
+    dtype === int64 ? [BigInt(low), BigInt(size - 1)] : [low, size - 1],
+  )
+  return out
 }
 
 /** True if all numbers of two words each are in [low, size), low at most 0; false may be wrong for sizes beyond 2^30. */
@@ -77,26 +138,37 @@ export function outOfBounds(bad: number, dim: number, size: number): string {
   return `index ${bad} is out of bounds for dimension ${dim} with size ${size}`
 }
 
-const kernels = new Map<string, Kernel>()
+const kernels = new Map<string, Prepared>()
 
-/** A position that counts from the end if it is negative. */
-const wrapped = (at: Expr, size: Expr): Expr => k.select(k.lt(at, constant(0, 'i32')), k.add(at, size), at)
+/**
+ * A position that counts from the end if it is negative, brought into [0, last]: indices are checked before, but no kernel may
+ * read elsewhere, whatever becomes of the check.
+ */
+const wrapped = (at: Expr, size: Expr, last: Expr): Expr => {
+  const zero = constant(0, 'i32')
+  return k.min(k.max(k.select(k.lt(at, zero), k.add(at, size), at), zero), last)
+}
 
-function pickKernel(dtype: DType, index: DType, per: 'element' | 'row'): Kernel {
-  const key = `${dtype.name} ${index.name} ${per}`
+/** The last position in a dimension of `size`; of 0, where positions are offsets in range, none. */
+const lastOf = (size: number): number => (size > 0 ? size - 1 : 2 ** 31 - 1)
+
+function pickKernel(dtype: DType, index: DType, adjacent: boolean): Prepared {
+  const key = `${dtype.name} ${index.name} ${adjacent}`
   let kernel = kernels.get(key)
   if (!kernel) {
-    const at = wrapped(k.cast(load(1, index.compute), 'i32'), scalar(0, 'i32'))
-    const place = k.add(k.mul(at, scalar(1, 'i32')), k.mul(position(), scalar(2, 'i32')))
-    kernel = mapKernel(
-      'pick',
-      [
-        { dtype, mode: 'read', per: 'element' },
-        { dtype: index, mode: 'read', per },
-        { dtype, mode: 'write', per: 'element' },
-      ],
-      ['i32', 'i32', 'i32'],
-      [{ arg: 2, value: gatherAt(0, dtype.compute, place) }],
+    const at = wrapped(k.cast(load(1, index.compute), 'i32'), scalar(0, 'i32'), scalar(1, 'i32'))
+    const place = adjacent ? at : k.mul(at, scalar(2, 'i32'))
+    kernel = new Prepared(
+      mapKernel(
+        'pick',
+        [
+          { dtype, mode: 'read', per: 'table' },
+          { dtype: index, mode: 'read', per: 'element' },
+          { dtype, mode: 'write', per: 'element' },
+        ],
+        adjacent ? ['i32', 'i32'] : ['i32', 'i32', 'i32'],
+        [{ arg: 2, value: gatherAt(0, dtype.compute, place) }],
+      ),
     )
     kernels.set(key, kernel)
   }
@@ -146,18 +218,16 @@ export function pick(source: Tensor, plan: Plan, out: Tensor): Tensor {
     pick(partOf(source, 1), parts, partOf(out, 1))
     return out
   }
-  const sizes = plan.sizes.length ? plan.sizes : [1]
-  const last = sizes.length - 1
-  const step = plan.strides[last] ?? 0
-  const from = alias(source, sizes, [...plan.strides.slice(0, last), 1], source.offset)
-  const index = plan.index.sizes.length ? plan.index : alias(plan.index, [1], [0], plan.index.offset)
-  const to = plan.sizes.length ? out : alias(out, [1], [1], out.offset)
-  const per = index.strides[last] === 0 || sizes[last] === 1 ? 'row' : 'element'
-  runRows(pickKernel(source.dtype, index.dtype, per), sizes, last, [from, index, to], [plan.size, plan.unit, step])
+  const { sizes, size, unit } = plan
+  const from = alias(source, sizes, plan.strides, source.offset)
+  // Halves are moved as they are.
+  const dtype = source.dtype.kind === 'float' && source.dtype.itemsize === 2 ? int16 : source.dtype
+  const scalars = unit === 1 ? [size, lastOf(size)] : [size, lastOf(size), unit]
+  runMap(pickKernel(dtype, plan.index.dtype, unit === 1), sizes, [from, plan.index, out], scalars)
   return out
 }
 
-const offsetKernels = new Map<string, Kernel>()
+const offsetKernels = new Map<string, Prepared>()
 
 /** Element offsets sum(stride[i] * index[i]), int32, of indices that broadcast to `sizes`. */
 export function offsetsOf(indices: readonly Tensor[], extents: Sizes, strides: Sizes, sizes: Sizes): Tensor {
@@ -167,25 +237,26 @@ export function offsetsOf(indices: readonly Tensor[], extents: Sizes, strides: S
   let kernel = offsetKernels.get(key)
   if (!kernel) {
     const terms = indices.map((t, i) =>
-      k.mul(wrapped(k.cast(load(i, t.dtype.compute), 'i32'), scalar(2 * i, 'i32')), scalar(2 * i + 1, 'i32')),
+      k.mul(
+        wrapped(k.cast(load(i, t.dtype.compute), 'i32'), scalar(3 * i, 'i32'), scalar(3 * i + 1, 'i32')),
+        scalar(3 * i + 2, 'i32'),
+      ),
     )
-    kernel = mapKernel(
-      'offsets',
-      [
-        ...indices.map((t) => ({ dtype: t.dtype, mode: 'read', per: 'element' }) as const),
-        { dtype: int32, mode: 'write', per: 'element' },
-      ],
-      indices.flatMap(() => ['i32', 'i32'] as const),
-      [{ arg: indices.length, value: terms.reduce((a, b) => k.add(a, b)) }],
+    kernel = new Prepared(
+      mapKernel(
+        'offsets',
+        [
+          ...indices.map((t) => ({ dtype: t.dtype, mode: 'read', per: 'element' }) as const),
+          { dtype: int32, mode: 'write', per: 'element' },
+        ],
+        indices.flatMap(() => ['i32', 'i32', 'i32'] as const),
+        [{ arg: indices.length, value: terms.reduce((a, b) => k.add(a, b)) }],
+      ),
     )
     offsetKernels.set(key, kernel)
   }
-  const scalars = indices.flatMap((_, i) => [extents[i], strides[i]])
-  const last = sizes.length - 1
-  if (last < 0) {
-    const flat = [...indices, out].map((t) => alias(t, [1], [1], t.offset))
-    runRows(kernel, [1], 0, flat, scalars)
-  } else runRows(kernel, sizes, last, [...indices, out], scalars)
+  const scalars = indices.flatMap((_, i) => [extents[i], lastOf(extents[i]), strides[i]])
+  runMap(kernel, sizes, [...indices, out], scalars)
   return out
 }
 

@@ -1,9 +1,13 @@
-// Histograms of one and of several dimensions, counted on the host.
-import { type DType, float64 } from '../base/dtype.ts'
+// Histograms of one and of several dimensions.
+import { bool, type DType, float64, int64 } from '../base/dtype.ts'
 import { NotImplementedError, RuntimeError } from '../base/errors.ts'
+import { numelOf } from '../base/shape.ts'
 import { type Args, op } from '../tensor/define.ts'
 import { readsValues } from '../tensor/host.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
+import { filled } from './create.ts'
+import { where } from './masks.ts'
+import { searchsorted } from './unique.ts'
 
 /** Counts with the edges of the bins; `hist` and `binEdges`, which also destructure as an array. */
 export interface Histogram extends Iterable<Tensor> {
@@ -26,93 +30,61 @@ function doubles(x: Tensor): Float64Array {
   return x.detach().to(float64).contiguous().raw() as Float64Array
 }
 
-/** The bins along one dimension, in the data's precision, and where a value falls (-1 outside). */
-interface Axis {
-  readonly edges: Float64Array
-  readonly find: (value: number) => number
-}
-
 const round = (dtype: DType): ((v: number) => number) => (dtype === float64 ? (v) => v : Math.fround)
 
-/** `bins` equal intervals from `low` to `high`. */
-function equal(bins: number, low: number, high: number, dtype: DType): Axis {
+/** The edges of `bins` equal intervals from `low` to `high`, in the data's precision. */
+function equal(bins: number, low: number, high: number, dtype: DType): Float64Array {
   const near = round(dtype)
   const step = near((high - low) / bins)
-  const edges = Float64Array.from({ length: bins + 1 }, (_, i) =>
+  return Float64Array.from({ length: bins + 1 }, (_, i) =>
     near(i < (bins + 1) / 2 ? low + step * i : high - step * (bins - i)),
   )
-  const find = (v: number): number => {
-    if (!(v >= low && v <= high)) return -1
-    let at = Math.min(Math.max(Math.trunc(((v - low) / (high - low)) * bins), 0), bins - 1)
-    // The quotient may round across an edge.
-    if (v < edges[at]) at--
-    else if (at < bins - 1 && v >= edges[at + 1]) at++
-    return at
-  }
-  return { edges, find }
 }
 
-/** The intervals between given edges, the last one closed. */
-function between(edges: Float64Array): Axis {
-  const last = edges.length - 1
-  const find = (v: number): number => {
-    if (!(v >= edges[0] && v <= edges[last])) return -1
-    let [low, high] = [0, last]
-    while (high - low > 1) {
-      const middle = (low + high) >> 1
-      if (edges[middle] <= v) low = middle
-      else high = middle
-    }
-    return low
+/** Counts rows of coordinates in the bins between the edges of each dimension, of which the last is closed. */
+function count(x: Tensor, axes: readonly Float64Array[], weight: Tensor | null | undefined, density: boolean): Tensor {
+  const sizes = axes.map((edges) => edges.length - 1)
+  const cells = numelOf(sizes)
+  const values = x.detach().to(float64)
+  let at = filled([values.sizes[0]], 0, int64)
+  let inside = filled([values.sizes[0]], true, bool)
+  for (const [i, edges] of axes.entries()) {
+    const column = values.select(1, i).contiguous()
+    const bin = searchsorted(tensorOf(edges), column, { right: true })
+      .sub(1)
+      .clamp(0, sizes[i] - 1)
+    inside = inside.logicalAnd(column.ge(edges[0])).logicalAnd(column.le(edges[sizes[i]]))
+    at = at.mul(sizes[i]).add(bin)
   }
-  return { edges, find }
+  // What lies outside goes to one more cell, which is dropped.
+  at = where(inside, at, cells)
+  const weights = weight ? weight.detach().to(float64).contiguous() : filled([at.count], 1, float64)
+  const out = filled([cells + 1], 0, float64)
+    .scatterAdd_(0, at, weights)
+    .narrow(0, 0, cells)
+    .view(sizes)
+  if (!density) return out.to(x.dtype)
+  const widths = axes.map((edges, i) => {
+    const all = tensorOf(edges)
+    const shape = axes.map((_, d) => (d === i ? sizes[i] : 1))
+    return all
+      .narrow(0, 1, sizes[i])
+      .sub(all.narrow(0, 0, sizes[i]))
+      .view(shape)
+  })
+  return out.div(widths.reduce((volume, width) => volume.mul(width), out.sum())).to(x.dtype)
 }
 
-/** Counts rows of `d` coordinates in the bins of `axes`. */
-function count(x: Tensor, axes: readonly Axis[], weight: Tensor | null | undefined, density: boolean): Tensor {
-  const d = axes.length
-  const values = doubles(x)
-  const weights = weight ? doubles(weight) : null
-  const sizes = axes.map((a) => a.edges.length - 1)
-  const out = empty(sizes, float64).zero_()
-  const totals = out.raw() as Float64Array
-  for (let row = 0; row < values.length / d; row++) {
-    let at = 0
-    for (let i = 0; i < d && at >= 0; i++) {
-      const bin = axes[i].find(values[row * d + i])
-      at = bin < 0 ? -1 : at * sizes[i] + bin
-    }
-    if (at >= 0) totals[at] += weights ? weights[row] : 1
-  }
-  if (density) {
-    const whole = totals.reduce((a, b) => a + b, 0)
-    for (let at = 0; at < totals.length; at++) {
-      let volume = whole
-      let rest = at
-      for (let i = d - 1; i >= 0; i--) {
-        const bin = rest % sizes[i]
-        rest = (rest - bin) / sizes[i]
-        volume *= axes[i].edges[bin + 1] - axes[i].edges[bin]
-      }
-      totals[at] /= volume
-    }
-  }
-  return out.to(x.dtype)
-}
-
-function edgesOf(axis: Axis, dtype: DType): Tensor {
-  const out = empty([axis.edges.length], float64)
-  ;(out.raw() as Float64Array).set(axis.edges)
-  return out.to(dtype)
+function tensorOf(values: Float64Array): Tensor {
+  const out = empty([values.length], float64)
+  ;(out.raw() as Float64Array).set(values)
+  return out
 }
 
 /** The range to divide: the one given, or that of the data (0 to 1 if there is none); an empty one is widened by a half on both sides. */
-function rangeOf(name: string, column: Float64Array, given: readonly [number, number] | null): [number, number] {
+function rangeOf(name: string, column: Tensor, given: readonly [number, number] | null): [number, number] {
   let [low, high] = given ?? [0, 1]
-  if (!given && column.length > 0) {
-    low = column.reduce((a, b) => Math.min(a, b))
-    high = column.reduce((a, b) => Math.max(a, b))
-  }
+  if (!given && column.count > 0) [low, high] = [column.amin().item<number>(), column.amax().item<number>()]
   if (!(Number.isFinite(low) && Number.isFinite(high)))
     throw new RuntimeError(`${name}(): dimension 0's range [${low}, ${high}] is not finite`)
   if (low > high) throw new RuntimeError(`${name}(): min should not exceed max, but got min ${low} max ${high}`)
@@ -132,13 +104,14 @@ function checked(name: string, x: Tensor, weight: Tensor | null | undefined): vo
   }
 }
 
-function axisOf(
+/** The edges of the bins along one dimension. */
+function edgesOf(
   name: string,
   x: Tensor,
-  column: Float64Array,
+  column: Tensor,
   bins: number | Tensor,
   range: readonly [number, number] | null,
-): Axis {
+): Float64Array {
   if (bins instanceof Tensor) {
     if (bins.ndim !== 1)
       throw new RuntimeError(`${name}(): bins tensor should have one dimension, but got ${bins.ndim} dimensions`)
@@ -146,7 +119,7 @@ function axisOf(
       throw new RuntimeError(
         `${name}(): input tensor and bins tensors should have the same dtype, but got input with dtype ${x.dtype.name} and bins with dtype ${bins.dtype.name}`,
       )
-    return between(doubles(bins))
+    return doubles(bins).slice()
   }
   if (!(bins > 0)) throw new RuntimeError(`${name}(): bins must be > 0, but got ${bins}`)
   return equal(bins, ...rangeOf(name, column, range), x.dtype)
@@ -170,9 +143,9 @@ export const histogram: (x: Tensor, bins: number | Tensor, options?: Omit<Histog
     checked('torch.histogram', x, weight)
     readsValues('histogram')
     const flat = x.reshape(-1)
-    const axis = axisOf('torch.histogram', x, doubles(flat), bins, range ? [range[0], range[1]] : null)
-    const hist = count(flat, [axis], weight?.reshape(-1), density)
-    const binEdges = bins instanceof Tensor ? bins : edgesOf(axis, x.dtype)
+    const edges = edgesOf('torch.histogram', x, flat, bins, range ? [range[0], range[1]] : null)
+    const hist = count(flat.unsqueeze(1), [edges], weight?.reshape(-1), density)
+    const binEdges = bins instanceof Tensor ? bins : tensorOf(edges).to(x.dtype)
     return Object.assign([hist, binEdges], { hist, binEdges }) as unknown as Histogram
   },
 })
@@ -225,12 +198,12 @@ export const histogramdd: (
     readsValues('histogramdd')
     const rows = x.reshape([-1, d])
     const axes = each.map((b, i) =>
-      axisOf(name, x, doubles(rows.select(1, i)), b, range ? [range[2 * i], range[2 * i + 1]] : null),
+      edgesOf(name, x, rows.select(1, i), b, range ? [range[2 * i], range[2 * i + 1]] : null),
     )
     const hist = count(rows, axes, weight?.reshape(-1), density)
     const binEdges = axes.map((a, i) => {
       const b = each[i]
-      return b instanceof Tensor ? b : edgesOf(a, x.dtype)
+      return b instanceof Tensor ? b : tensorOf(a).to(x.dtype)
     })
     return Object.assign([hist, binEdges], { hist, binEdges }) as unknown as Histogramdd
   },

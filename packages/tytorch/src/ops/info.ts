@@ -91,11 +91,20 @@ export function setFloat32MatmulPrecision(precision: 'highest' | 'high' | 'mediu
   )
 }
 
-/** Takes whatever is asked for: every op here gives the same numbers each time. */
-export function useDeterministicAlgorithms(_mode: boolean, _options: { readonly warnOnly?: boolean } = {}): void {}
+let deterministic = false
+let warnsOnly = false
 
-/** True: every op gives the same numbers each time. */
-export const areDeterministicAlgorithmsEnabled = (): boolean => true
+/** Notes what is asked for, which changes nothing: every op here gives the same numbers each time. */
+export function useDeterministicAlgorithms(mode: boolean, options: { readonly warnOnly?: boolean } = {}): void {
+  deterministic = mode
+  warnsOnly = options.warnOnly ?? false
+}
+
+/** What `useDeterministicAlgorithms` was told last; false at first. */
+export const areDeterministicAlgorithmsEnabled = (): boolean => deterministic
+
+/** The `warnOnly` that `useDeterministicAlgorithms` was given last. */
+export const isDeterministicAlgorithmsWarnOnlyEnabled = (): boolean => warnsOnly
 
 /** Subnormal numbers are kept always; answers whether the setting is supported, so false for `mode` true. */
 export const setFlushDenormal = (mode: boolean): boolean => !mode

@@ -46,6 +46,9 @@ export const isSetTo = (x: Tensor, tensor: Tensor): boolean =>
 /** The dimensions in the order in which they lie in memory, the outermost first. */
 export const dimOrder = (x: Tensor): number[] => walkOrder(x.sizes, [x.strides]).reverse()
 
+/** True if `x` was made inside `inferenceMode`, or is a view of such a tensor. */
+export const isInference = (x: Tensor): boolean => x.storage.inference
+
 /** True for tensors. */
 export const isTensor = (value: unknown): value is Tensor => value instanceof Tensor
 

@@ -2,15 +2,16 @@
 import { int32 } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { type Args, op } from '../tensor/define.ts'
-import { onHost } from '../tensor/host.ts'
+import { atPointers, onHost } from '../tensor/host.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
 import { record, recordAll } from '../tensor/node.ts'
+import { device } from '../tensor/run.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
 import { mul } from './arithmetic.ts'
 import { diagEmbed } from './arrange.ts'
 import { eq } from './compare.ts'
 import { filled } from './create.ts'
-import { exchangeRows, factorLU, substitute } from './eliminate.ts'
+import { factorLU, solveLU } from './factor.ts'
 import { cat } from './join.ts'
 import { matmul } from './linear.ts'
 import { maskedFill } from './masks.ts'
@@ -25,10 +26,9 @@ import {
   checkSquare,
   countOf,
   type Floats,
-  load,
   type Named,
   named,
-  store,
+  realOf,
 } from './matrices.ts'
 import { narrow } from './slice.ts'
 import { checkFits, dominant, solveTriangle } from './triangular.ts'
@@ -41,42 +41,37 @@ export function luOf(a: Tensor): Named<'LU' | 'pivots' | 'info'> {
   const LU = empty(a.sizes, a.dtype)
   const pivots = empty([...batch, k], int32)
   const info = empty(batch, int32)
-  onHost('factorLU', [a.detach().contiguous(), LU, pivots, info], 'rwww', (from, to, rows, codes) => {
-    const work = new Float64Array(m * n)
-    for (let b = 0; b < countOf(batch); b++) {
-      load(work, from, b * m * n, m * n)
-      codes[b] = factorLU(work, m, n, rows as Int32Array, b * k)
-      store(work, to, b * m * n, m * n)
-    }
-  })
+  const source = a.detach().contiguous()
+  const operands = [source.pointer, LU.pointer, pivots.pointer, info.pointer]
+  const dense = device().dense()
+  // A trace keeps the routine: it must not see a tensor.
+  const dtype = realOf(a)
+  atPointers('factorLU', operands, 'rwww', ([from, to, rows, codes]) =>
+    factorLU(dense, dtype, countOf(batch), m, n, from, to, rows, codes),
+  )
   return named({ LU, pivots, info })
 }
 
-/** X of A X = B (A^T X = B if `transposed`) for batches of equal sizes, without recording. */
-export function luSolved(lu: Tensor, pivots: Tensor, b: Tensor, transposed: boolean): Tensor {
-  const [n, k] = b.sizes.slice(-2)
-  const out = empty(b.sizes, b.dtype)
-  const operands = [lu.detach().contiguous(), pivots.contiguous(), b.detach().contiguous(), out]
-  const count = countOf(batchOf(b))
-  onHost('luSolve', operands, 'rrrw', (from, rows, right, to) => {
-    const exchanges = rows as Int32Array
-    const work = new Float64Array(n * n)
-    const side = new Float64Array(n * k)
-    for (let i = 0; i < count; i++) {
-      load(work, from, i * n * n, n * n)
-      load(side, right, i * n * k, n * k)
-      if (transposed) {
-        substitute(work, 1, n, n, side, k, false, false)
-        substitute(work, 1, n, n, side, k, true, true)
-        exchangeRows(side, k, exchanges, i * n, n, true)
-      } else {
-        exchangeRows(side, k, exchanges, i * n, n, false)
-        substitute(work, n, 1, n, side, k, false, true)
-        substitute(work, n, 1, n, side, k, true, false)
-      }
-      store(side, to, i * n * k, n * k)
-    }
-  })
+/**
+ * X of A X = B (A^T X = B if `transposed`) for batches of equal sizes, without recording; without `b` the inverses (of
+ * the transposes).
+ */
+export function luSolved(lu: Tensor, pivots: Tensor, b: Tensor | null, transposed: boolean): Tensor {
+  const { sizes } = b ?? lu
+  const [n, k] = sizes.slice(-2)
+  const out = empty(sizes, lu.dtype)
+  if (out.count === 0) return out
+  const factors = lu.detach().contiguous()
+  const rows = pivots.contiguous()
+  const right = b?.detach().contiguous()
+  const operands = [factors.pointer, rows.pointer, out.pointer]
+  if (right) operands.push(right.pointer)
+  const count = countOf(sizes.slice(0, -2))
+  const dense = device().dense()
+  const dtype = realOf(lu)
+  atPointers('luSolve', operands, right ? 'rrwr' : 'rrw', ([factors, rows, x, b = 0]) =>
+    solveLU(dense, dtype, count, n, k, factors, rows, b, x, transposed),
+  )
   return out
 }
 
@@ -317,23 +312,31 @@ function determinants(packed: Tensor, pivots: Tensor): { product: Tensor; sign: 
   const n = packed.sizes[packed.ndim - 1]
   const outs = [empty(batch, packed.dtype), empty(batch, packed.dtype), empty(batch, packed.dtype)]
   onHost('determinant', [packed, pivots, ...outs], 'rrwww', (from, rows, products, signs, logs) => {
+    const factors = from as Floats
+    const exchanges = rows as Int32Array
     for (let b = 0; b < countOf(batch); b++) {
+      let odd = false
       let sign = 1
       let product = 1
       let log = 0
+      // The logarithm of a product in range, for one of each factor takes longer than the factors themselves.
+      let run = 1
       for (let i = 0; i < n; i++) {
-        const d = (from as Floats)[b * n * n + i * n + i]
-        if (Number(rows[b * n + i]) !== i + 1) {
-          sign = -sign
-          product = -product
-        }
+        const d = factors[b * n * n + i * n + i]
+        if (exchanges[b * n + i] !== i + 1) odd = !odd
         product *= d
-        sign *= Number.isNaN(d) ? 0 : Math.sign(d)
-        log += Math.log(Math.abs(d))
+        const size = Math.abs(d)
+        sign = d > 0 ? sign : d < 0 ? -sign : 0
+        const next = run * size
+        if (next > 1e-200 && next < 1e200) run = next
+        else {
+          log += Math.log(run) + Math.log(size)
+          run = 1
+        }
       }
-      products[b] = product
-      signs[b] = sign
-      logs[b] = log
+      products[b] = odd ? -product : product
+      signs[b] = odd ? -sign : sign
+      logs[b] = log + Math.log(run)
     }
   })
   return { product: outs[0], sign: outs[1], log: outs[2] }

@@ -5,10 +5,10 @@ import { broadcastSizes, type Sizes, sameSizes } from '../base/shape.ts'
 import { k, load, scalar } from '../ir/expr.ts'
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
 import { type Args, type Num, op, type TensorLike } from '../tensor/define.ts'
-import { copyValues, operandOf, reduceLike, shapeOf } from '../tensor/elementwise.ts'
+import { copyValues, operandOf, overlaps, reduceLike, shapeOf } from '../tensor/elementwise.ts'
 import { readsValues } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
-import { broadcastAll, Prepared, runMap } from '../tensor/run.ts'
+import { broadcastAll, device, Prepared, runMap } from '../tensor/run.ts'
 import { alias, empty, Tensor } from '../tensor/tensor.ts'
 import { filled, tensor } from './create.ts'
 import { offsetsOf, pick } from './gather.ts'
@@ -174,45 +174,25 @@ export const maskedFill: (
 })
 
 // Host routine: how many elements there are is known only after they were read.
-/** Row-major positions of the elements of `x` that are not zero. */
-export function nonzeroPositions(x: Tensor): Uint32Array {
+/** Where `x` is not zero, contiguous, and at how many places. */
+function selected(x: Tensor): { mask: Tensor; count: number } {
   readsValues('a result whose size depends on values (nonzero, masked_select)')
-  const test = x.dtype === bool ? x.detach().contiguous() : x.detach().ne(0).contiguous()
-  const raw = test.raw() as Uint8Array
-  let count = 0
-  for (let i = 0; i < raw.length; i++) count += raw[i]
-  // One element more takes what is written before the next hit is known: without a branch, which masks mispredict.
-  const found = new Uint32Array(count + 1)
-  for (let i = 0, n = 0; i < raw.length; i++) {
-    found[n] = i
-    n += raw[i]
-  }
-  return found.subarray(0, count)
+  const mask = x.dtype === bool ? x.detach().contiguous() : x.detach().ne(0).contiguous()
+  return { mask, count: device().routines.count(mask.pointer, mask.count) }
 }
 
-// Host routine.
-/** Row-major positions as coordinates in `sizes`: int64, [positions, dimensions]. */
-function coordinates(found: Uint32Array, sizes: Sizes): Tensor {
-  const rank = sizes.length
-  const out = empty([found.length, rank], int64)
-  const raw = out.raw()
-  const words = new Int32Array(raw.buffer as ArrayBuffer, raw.byteOffset, 2 * found.length * rank)
-  words.fill(0)
-  for (let d = rank - 1; d >= 0; d--) {
-    const size = sizes[d]
-    for (let i = 0, at = 2 * d; i < found.length; i++, at += 2 * rank) {
-      const above = Math.floor(found[i] / size)
-      words[at] = found[i] - above * size
-      found[i] = above
-    }
-  }
+/** Coordinates in `sizes` of the elements of `x` that are not zero: int64, [elements, dimensions]. */
+function coordinates(x: Tensor, sizes: Sizes): Tensor {
+  const { mask, count } = selected(x)
+  const out = empty([count, sizes.length], int64)
+  device().routines.coordinates(mask.pointer, sizes, count, out.pointer)
   return out
 }
 
 /** Coordinates of the elements that are not zero, one int64 vector a dimension. */
 export function nonzeroColumns(x: Tensor): Tensor[] {
   const sizes = x.ndim ? x.sizes : [1]
-  const table = coordinates(nonzeroPositions(x), sizes)
+  const table = coordinates(x, sizes)
   return sizes.map((_, d) => alias(table, [table.sizes[0]], [sizes.length], d))
 }
 
@@ -230,7 +210,7 @@ export const nonzero: Nonzero = op<(x: Tensor, asTuple?: boolean) => Tensor | Te
   name: 'nonzero',
   signature: 'input, *, as_tuple',
   samples: (t) => [[t(3, 4)], [t()], [t(0, 3)]],
-  forward: (x: Tensor, asTuple = false) => (asTuple ? nonzeroColumns(x) : coordinates(nonzeroPositions(x), x.sizes)),
+  forward: (x: Tensor, asTuple = false) => (asTuple ? nonzeroColumns(x) : coordinates(x, x.sizes)),
 }) as Nonzero
 
 /** `nonzero` with exactly `size` rows: the first ones, or as many as there are and then rows of `fillValue` (-1). */
@@ -251,13 +231,22 @@ export const nonzeroStatic: (x: Tensor, options: { size: number; fillValue?: num
 /** As `nonzero`. */
 export const argwhere = (x: Tensor): Tensor => nonzero(x)
 
-/** Offsets of the elements of `x` (seen in `sizes`) that the mask selects, int32. */
-function maskOffsets(x: Tensor, mask: Tensor, sizes: Sizes): { seen: Tensor; offsets: Tensor } {
+/** The elements of `x` where `mask` holds, both seen in `sizes`. */
+function compressed(x: Tensor, mask: Tensor, sizes: Sizes): Tensor {
   const seen = x.detach().expand(sizes)
-  const columns = nonzeroColumns(mask.detach().expand(sizes))
-  const extents = sizes.length ? sizes : [1]
-  const strides = sizes.length ? seen.strides : [0]
-  return { seen, offsets: offsetsOf(columns, extents, strides, columns[0].sizes) }
+  const { itemsize } = x.dtype
+  if (itemsize > 8) {
+    const columns = nonzeroColumns(mask.detach().expand(sizes))
+    const [extents, strides] = sizes.length ? [sizes, seen.strides] : [[1], [0]]
+    const offsets = offsetsOf(columns, extents, strides, columns[0].sizes)
+    const plan = { sizes: offsets.sizes, strides: [0], index: offsets, unit: 1, size: 0 }
+    return pick(seen, plan, empty(offsets.sizes, x.dtype))
+  }
+  const { mask: test, count } = selected(mask.expand(sizes))
+  const from = seen.contiguous()
+  const out = empty([count], x.dtype)
+  device().routines.compress(itemsize, test.pointer, test.count, from.pointer, out.pointer)
+  return out
 }
 
 /** The elements where `mask` (bool) holds, as a vector; both broadcast. */
@@ -278,9 +267,7 @@ export const maskedSelect: (x: Tensor, mask: Tensor, options?: { out?: Tensor })
   forward: (x: Tensor, mask: Tensor, target?: Tensor) => {
     checkMask('masked_select', mask)
     const sizes = broadcastSizes(x.sizes, mask.sizes)
-    const { seen, offsets } = maskOffsets(x, mask, sizes)
-    const plan = { sizes: offsets.sizes, strides: [0], index: offsets, unit: 1, size: 0 }
-    const out = pick(seen, plan, empty(offsets.sizes, x.dtype))
+    const out = compressed(x, mask, sizes)
     const like = shapeOf(x)
     record(out, 'MaskedSelectBackward0', [x], [mask], (g, [m]) => [
       reduceLike(maskedScatter(g.newZeros(sizes), m, g), like),
@@ -300,23 +287,30 @@ const maskedScattering =
     }
     const sizes = inPlace ? x.sizes : broadcastSizes(x.sizes, mask.sizes)
     const whole = sameSizes(sizes, x.sizes) ? x : x.expand(sizes)
-    const positions = nonzeroColumns(mask.detach().expand(sizes))
-    const n = positions[0].count
-    if (source.count < n) throw new RuntimeError('Number of elements of source < number of ones in mask')
+    const { mask: test, count } = selected(mask.expand(sizes))
+    if (source.count < count) throw new RuntimeError('Number of elements of source < number of ones in mask')
     const { out, before } = written(whole, inPlace)
-    const offsets = offsetsOf(positions, sizes.length ? sizes : [1], sizes.length ? out.strides : [0], [n])
-    put(
-      out,
-      { sizes: [n], strides: [0], index: offsets, unit: 1, size: 0 },
-      source.detach().reshape(-1).narrow(0, 0, n),
-      'set',
-    )
+    const given = source.detach().reshape(-1).narrow(0, 0, count)
+    scatterMasked(out, test, overlaps(out, source) ? given.clone() : given)
     const from = source.sizes
     return record(out, 'MaskedScatterBackward0', [before, source], [mask], (g, [m], needs) => [
       needs[0] ? maskedFill(g, m, 0) : null,
       needs[1] ? leading(maskedSelect(g, m), from) : null,
     ])
   }
+
+/** Writes the elements of the vector `source` to those of `out` for which `mask` holds. */
+function scatterMasked(out: Tensor, mask: Tensor, source: Tensor): void {
+  const { itemsize } = out.dtype
+  if (out.contiguousLayout && itemsize <= 8) {
+    const from = source.contiguous()
+    device().routines.spread(itemsize, mask.pointer, mask.count, from.pointer, out.pointer)
+    return
+  }
+  const [sizes, strides] = out.ndim ? [out.sizes, out.strides] : [[1], [0]]
+  const offsets = offsetsOf(nonzeroColumns(mask), sizes, strides, source.sizes)
+  put(out, { sizes: source.sizes, strides: [0], index: offsets, unit: 1, size: 0 }, source, 'set')
+}
 
 /** A vector as the first elements of zeros of `sizes`. */
 function leading(g: Tensor, sizes: Sizes): Tensor {

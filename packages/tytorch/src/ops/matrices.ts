@@ -11,17 +11,7 @@ import { expand } from './view.ts'
 /** Raw elements of a float32 or float64 tensor. */
 export type Floats = Float32Array | Float64Array
 
-/** Tensors by name, which also destructure as an array in the same order. */
-export type Named<K extends string> = { readonly [P in K]: Tensor } & Iterable<Tensor>
-
-/** A named result that destructures as an array. */
-export function named<K extends string>(entries: { readonly [P in K]: Tensor }): Named<K> {
-  return Object.defineProperty({ ...entries }, Symbol.iterator, {
-    value(this: object) {
-      return Object.values(this)[Symbol.iterator]()
-    },
-  }) as unknown as Named<K>
-}
+export { type Named, named } from '../tensor/named.ts'
 
 /** Throws RuntimeError unless `x` has at least two dimensions. */
 export function checkMatrix(name: string, x: Tensor, argument = 'A'): void {
@@ -46,6 +36,9 @@ export function checkFloating(name: string, x: Tensor, low = false): void {
   if (!low && !computes(x.dtype))
     throw new RuntimeError(`${name}: Low precision dtypes not supported. Got ${x.dtype.title}`)
 }
+
+/** The name of a float32 or float64 tensor's dtype. */
+export const realOf = (x: Tensor): 'float32' | 'float64' => x.dtype.name as 'float32' | 'float64'
 
 const computes = (dtype: DType): boolean => dtype === float32 || dtype === float64
 
@@ -86,22 +79,6 @@ export function load(work: Float64Array, from: Raw, start: number, count: number
 export function store(work: Float64Array, to: Raw, start: number, count: number): void {
   const target = to as Floats
   for (let i = 0; i < count; i++) target[start + i] = work[i]
-}
-
-/** The transposed rows x columns matrix in `work`, copied as `store` does. */
-export function storeTransposed(work: Float64Array, to: Raw, start: number, rows: number, columns: number): void {
-  const target = to as Floats
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) target[start + c * rows + r] = work[r * columns + c]
-  }
-}
-
-/** As `load` for the transpose of the stored rows x columns matrix. */
-export function loadTransposed(work: Float64Array, from: Raw, start: number, rows: number, columns: number): void {
-  const source = from as Floats
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) work[c * rows + r] = source[start + r * columns + c]
-  }
 }
 
 /** Calls `fail` with the first code of `info` that is not 0, and where it stands, as PyTorch words it. */

@@ -34,6 +34,7 @@ import * as scatter from './scatter.ts'
 import * as part from './slice.ts'
 import * as sort from './sort.ts'
 import * as statistics from './statistics.ts'
+import { istft, stft } from './stft.ts'
 import * as unary from './unary.ts'
 import * as uniques from './unique.ts'
 import * as view from './view.ts'
@@ -145,6 +146,8 @@ export interface TensorMethods
   readonly polygamma_: (n: number) => Tensor
   readonly type: copy.TypeMethod
   readonly kron: Method<typeof kron>
+  readonly stft: Method<typeof stft>
+  readonly istft: Method<typeof istft>
   readonly max: extreme.ExtremeMethod
   readonly min: extreme.ExtremeMethod
   readonly var: Method<typeof statistics.variance>
@@ -224,6 +227,8 @@ export function installMethods(): void {
   define('polygamma', polygamma as AnyFunction)
   define('polygamma_', ((x: Tensor, n: number) => x.copy_(polygamma(x, n))) as AnyFunction)
   define('kron', kron as unknown as AnyFunction)
+  define('stft', stft as unknown as AnyFunction)
+  define('istft', istft as unknown as AnyFunction)
   define('prelu', rectifier.prelu as unknown as AnyFunction)
   define('hardshrink', rectifier.hardshrink as unknown as AnyFunction)
   define('histogram', histogram as unknown as AnyFunction)

@@ -12,6 +12,7 @@ import { contiguous, to } from './copy.ts'
 import { zeros } from './create.ts'
 import {
   columnKernel,
+  LONG,
   launch,
   type Operand,
   rowBackwardKernel,
@@ -66,9 +67,6 @@ interface Normalized {
   readonly mean: Tensor | null
   readonly rstd: Tensor
 }
-
-/** Rows longer than this lose digits when they are summed in float32. */
-const LONG = 4096
 
 function normalizeRows(x: Tensor, weight: Tensor | null, bias: Tensor | null, at: Rows): Normalized {
   const { rows, n, eps, centered } = at

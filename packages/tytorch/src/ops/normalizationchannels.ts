@@ -74,8 +74,8 @@ interface Running {
   readonly momentum: number
 }
 
-/** Mean and 1 / sqrt(variance + eps) of every channel; moves the running ones. */
-export function statisticsOf(x: Tensor, grid: Grid, eps: number, running: Running | null): Statistics {
+/** Mean and 1 / sqrt(variance + eps) of every channel; moves the running ones. `short` parts are summed in float32. */
+export function statisticsOf(x: Tensor, grid: Grid, eps: number, running: Running | null, short = false): Statistics {
   const { channels } = grid
   const statistic = statisticOf(x.dtype)
   const at = partsOf(grid)
@@ -83,7 +83,7 @@ export function statisticsOf(x: Tensor, grid: Grid, eps: number, running: Runnin
   const means = empty([parts, channels], float64)
   const squares = empty([parts, channels], float64)
   launch(
-    momentsKernel(x.dtype),
+    momentsKernel(x.dtype, short),
     at.extent,
     [
       [x, at.strides(x.dtype.itemsize)],

@@ -20,7 +20,7 @@ import {
   statisticsOf,
   type Walk,
 } from './normalizationchannels.ts'
-import { launch, sumsKernel } from './normalizationkernels.ts'
+import { LONG, launch, sumsKernel } from './normalizationkernels.ts'
 import { mean, sum } from './reduce.ts'
 import { rsqrt } from './unary.ts'
 
@@ -122,7 +122,7 @@ function group(x: Tensor, weight: Tensor | null, bias: Tensor | null, at: Groups
   checkMixed(x, weight, bias)
   const source = contiguous(x.detach())
   const rows = { n: 1, channels: n * groups, length: (channels / groups) * length }
-  const s = statisticsOf(source, rows, eps, null)
+  const s = statisticsOf(source, rows, eps, null, rows.length <= LONG)
   const out = applied(source, s, repeated(weight, n), repeated(bias, n), groupWalk(at))
   const dtype = weight?.dtype ?? bias?.dtype ?? x.dtype
   const outs: Three = [out, to(s.mean, dtype).view(n, groups), to(s.rstd, dtype).view(n, groups)]

@@ -152,18 +152,25 @@ export function columnKernel(dtype: DType, centered: boolean): Kernel {
 
 const wide = (x: Expr): Expr => k.cast(x, 'f64')
 
-/** Rows to their mean and sum of squared distances from it, in float64. Arguments: x, mean, squares. Scalars: N. */
-export function momentsKernel(dtype: DType): Kernel {
-  return cached(`moments ${dtype.name}`, (arg) => {
-    const x = wide(load(arg(dtype, 'element'), dtype.compute))
-    const mean = k.div(result(0, 0, 'f64'), scalar(0, 'f64'))
+/** Rows longer than this lose digits when they are summed in float32. */
+export const LONG = 4096
+
+/**
+ * Rows to their mean and sum of squared distances from it, in float64; `short` rows are summed in their own precision.
+ * Arguments: x, mean, squares. Scalars: N.
+ */
+export function momentsKernel(dtype: DType, short = false): Kernel {
+  return cached(`moments ${dtype.name} ${short}`, (arg) => {
+    const type = short ? dtype.compute : 'f64'
+    const x = k.cast(load(arg(dtype, 'element'), dtype.compute), type)
+    const mean = k.div(result(0, 0, type), k.cast(scalar(0, 'f64'), type))
     const distance = k.sub(x, mean)
     return {
       scalars: ['f64'],
       passes: [sums(x), sums([distance, distance])],
       rowStores: [
-        { arg: arg(float64, 'row', 'write'), value: mean },
-        { arg: arg(float64, 'row', 'write'), value: result(1, 0, 'f64') },
+        { arg: arg(float64, 'row', 'write'), value: wide(mean) },
+        { arg: arg(float64, 'row', 'write'), value: wide(result(1, 0, type)) },
       ],
     }
   })

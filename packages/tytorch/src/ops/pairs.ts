@@ -6,6 +6,7 @@ import { type Expr, k, load } from '../ir/expr.ts'
 import { mapKernel } from '../ir/kernel.ts'
 import { type Args, type Num, op } from '../tensor/define.ts'
 import { onHost } from '../tensor/host.ts'
+import { type Named, named } from '../tensor/named.ts'
 import { record } from '../tensor/node.ts'
 import type { Dim } from '../tensor/reduce.ts'
 import { broadcastAll, Prepared, runMap } from '../tensor/run.ts'
@@ -16,16 +17,6 @@ import { amax, amin } from './extreme.ts'
 import { mean } from './reduce.ts'
 import { std, variance } from './statistics.ts'
 import { broadcastTo } from './view.ts'
-
-/** A pair of results by name, which also destructures as an array. */
-function pair<A extends string, B extends string>(
-  a: A,
-  b: B,
-  first: Tensor,
-  second: Tensor,
-): [Tensor, Tensor] & Record<A | B, Tensor> {
-  return Object.assign([first, second] as [Tensor, Tensor], { [a]: first, [b]: second } as Record<A | B, Tensor>)
-}
 
 const frexps: (Prepared | undefined)[] = []
 
@@ -49,7 +40,7 @@ function split(x: Expr): readonly [mantissa: Expr, exponent: Expr] {
 }
 
 /** mantissa * 2 ** exponent = x with |mantissa| in [0.5, 1): the mantissa in x's dtype, the exponent in int32. */
-export const frexp: (x: Tensor) => [Tensor, Tensor] & Record<'mantissa' | 'exponent', Tensor> = op({
+export const frexp: (x: Tensor) => Named<'mantissa' | 'exponent'> = op({
   name: 'frexp',
   signature: 'input',
   differentiable: true,
@@ -77,11 +68,11 @@ export const frexp: (x: Tensor) => [Tensor, Tensor] & Record<'mantissa' | 'expon
     const exponent = empty(x.sizes, int32)
     runMap(prepared, x.sizes, [x, mantissa, exponent])
     record(mantissa, 'FrexpBackward0', [x], [exponent], (g, [e]) => [div(g, pow(2, e.to(g.dtype)))])
-    return pair('mantissa', 'exponent', mantissa, exponent)
+    return named({ mantissa, exponent })
   },
 })
 
-type Extremes = [Tensor, Tensor] & Record<'min' | 'max', Tensor>
+type Extremes = Named<'min' | 'max'>
 interface ExtremesOptions {
   readonly dim?: number | null
   readonly keepdim?: boolean
@@ -103,7 +94,7 @@ export const aminmax: (x: Tensor, options?: ExtremesOptions) => Extremes = op({
     }
     if (dim !== null && x.ndim > 0 && x.sizes.at(dim) === 0)
       throw new IndexError(`aminmax: Expected reduction dim ${dim} to have non-zero size.`)
-    return pair('min', 'max', amin(x, dim, keepdim), amax(x, dim, keepdim))
+    return named({ min: amin(x, dim, keepdim), max: amax(x, dim, keepdim) })
   },
 })
 

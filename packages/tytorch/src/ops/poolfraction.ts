@@ -19,7 +19,7 @@ interface FractionOptions {
   readonly outputRatio?: number | readonly number[] | null
   readonly returnIndices?: boolean
   /** Numbers in [0, 1) that place the windows: [N, C, 2 or 3]; drawn if absent. */
-  readonly randomSamples?: Tensor | null
+  readonly _randomSamples?: Tensor | null
 }
 
 /** A fractional max pooling: a tensor, or with `returnIndices` values and indices. */
@@ -33,7 +33,7 @@ export interface FractionalMaxPool {
         outputSize?: Extents | null,
         outputRatio?: number | readonly number[] | null,
         returnIndices?: boolean,
-        randomSamples?: Tensor | null,
+        _randomSamples?: Tensor | null,
       ],
       FractionOptions
     >
@@ -57,7 +57,7 @@ function fractional(rank: number): FractionalMaxPool {
   return op({
     name: `fractionalMaxPool${rank}d`,
     python: `nn.functional.${name}`,
-    signature: 'input, kernel_size, output_size, output_ratio, return_indices, random_samples',
+    signature: 'input, kernel_size, output_size, output_ratio, return_indices, _random_samples',
     differentiable: true,
     samples: (t) => {
       const u = t(1, 2, rank).detach().mul(0).add(0.4)

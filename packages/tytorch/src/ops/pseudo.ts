@@ -1,19 +1,21 @@
 // What singular values decide: pseudo-inverses, ranks and least squares.
-import { int64 } from '../base/dtype.ts'
-import { RuntimeError } from '../base/errors.ts'
+import { int32, int64 } from '../base/dtype.ts'
+import { LinAlgError, RuntimeError } from '../base/errors.ts'
 import { type Args, op } from '../tensor/define.ts'
+import { atPointers } from '../tensor/host.ts'
 import { noGrad } from '../tensor/mode.ts'
 import { record, recordAll } from '../tensor/node.ts'
+import { device } from '../tensor/run.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
+import { tracer } from '../tensor/tracer.ts'
 import { filled } from './create.ts'
 import { amax } from './extreme.ts'
+import { leastSquares } from './least.ts'
 import { matmul } from './linear.ts'
 import { where } from './masks.ts'
-import { batchOf, broadcastBatches, checkMatrix, type Named, named } from './matrices.ts'
-import { qrOf } from './qr.ts'
+import { batchOf, broadcastBatches, checkCodes, checkMatrix, countOf, type Named, named, realOf } from './matrices.ts'
 import { isVectors } from './solve.ts'
 import { linalgEigh, linalgEigvalsh, linalgSvd, linalgSvdvals } from './spectrum.ts'
-import { substituted } from './triangular.ts'
 import { abs } from './unary.ts'
 
 type Threshold = number | Tensor | null
@@ -155,29 +157,49 @@ interface LstsqOptions {
   readonly driver?: Driver | null
 }
 
-/** Least squares solutions of full rank by QR, as LAPACK's gels: the smallest ones where there are many. */
-function fullRank(a: Tensor, b: Tensor): Tensor {
+/**
+ * Least squares solutions by QR, as LAPACK's gels: the smallest ones where there are many. Null if singular values may be as
+ * small as `least` times the largest.
+ */
+function fullRank(a: Tensor, b: Tensor, least: number): Tensor | null {
   const [m, n] = a.sizes.slice(-2)
-  if (m >= n) {
-    const { Q, R } = qrOf(a, 'reduced')
-    return substituted(R, matmul(Q.mT, b), true, false)
+  const k = b.sizes[b.ndim - 1]
+  const x = empty([...batchOf(a), n, k], a.dtype)
+  const [matrix, side] = [a.contiguous(), b.contiguous()]
+  const dense = device().dense()
+  const dtype = realOf(matrix)
+  const count = countOf(batchOf(a))
+  let clear = false
+  const info = empty(batchOf(a), int32)
+  const operands = [matrix.pointer, side.pointer, x.pointer, info.pointer]
+  atPointers('leastSquares', operands, 'rrww', ([a, b, x, codes]) => {
+    clear = leastSquares(dense, dtype, count, m, n, k, a, b, x, codes, least)
+  })
+  if (clear) {
+    checkCodes(
+      info,
+      (code, where) =>
+        new LinAlgError(
+          `torch.linalg.lstsq: ${where}The least squares solution could not be computed because the input matrix does not have full rank (error code: ${code}).`,
+        ),
+    )
   }
-  const { Q, R } = qrOf(a.mT, 'reduced')
-  return matmul(Q, substituted(R.mT, b, false, false))
+  return clear ? x : null
 }
 
 /** Solution, rank and singular values of batches of equal sizes, without recording. */
-function leastSquares(
-  a: Tensor,
-  b: Tensor,
-  rcond: number | null,
-  driver: Driver,
-): Record<'x' | 'rank' | 'values', Tensor> {
+function solution(a: Tensor, b: Tensor, rcond: number | null, driver: Driver): Record<'x' | 'rank' | 'values', Tensor> {
   const nothing = empty([0], a.dtype)
-  if (driver === 'gels') return { x: fullRank(a, b), rank: empty([0], int64), values: nothing }
+  if (driver === 'gels') return { x: fullRank(a, b, 0)!, rank: empty([0], int64), values: nothing }
   const [m, n] = a.sizes.slice(-2)
-  const { U, S, Vh } = linalgSvd(a, false)
   const usual = (a.dtype.name === 'float64' ? 2 ** -52 : 2 ** -23) * Math.max(m, n)
+  // Where singular values leave no doubt that all count, the solution is that of gels. A trace must not depend on that.
+  if (driver === 'gelsy' && tracer === null && a.count > 0) {
+    const x = fullRank(a, b, rcond === null || rcond < 0 ? usual : rcond)
+    const full = b.count > 0 ? Math.min(m, n) : 0
+    if (x) return { x, rank: filled(batchOf(a), full, int64), values: nothing }
+  }
+  const { U, S, Vh } = linalgSvd(a, false)
   const kept = counted(S, m, n, 0, rcond === null ? usual : rcond)
   const inverse = where(kept, S.reciprocal(), filled([], 0, a.dtype)).unsqueeze(-1)
   const x = matmul(Vh.mT, matmul(U.mT, b).mul(inverse))
@@ -226,7 +248,7 @@ export const linalgLstsq: (
       throw new RuntimeError(`${name}: parameter \`driver\` should be one of (gels, gelsy, gelsd, gelss)`)
     const [matrix, right] = broadcastBatches(a, side)
     const [m, n] = matrix.sizes.slice(-2)
-    const found = noGrad(() => leastSquares(matrix.detach(), right.detach(), rcond, chosen))
+    const found = noGrad(() => solution(matrix.detach(), right.detach(), rcond, chosen))
     const { x, rank, values } = found
     const counts = m > n && chosen !== 'gelsy' && (chosen === 'gels' || rank.eq(n).all().item<boolean>())
     const residuals = noGrad(() =>

@@ -2,9 +2,10 @@
 import { RuntimeError } from '../base/errors.ts'
 import { sameSizes } from '../base/shape.ts'
 import { type Args, op } from '../tensor/define.ts'
-import { onHost } from '../tensor/host.ts'
+import { atPointers } from '../tensor/host.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
 import { record, recordAll, requiresGrad } from '../tensor/node.ts'
+import { device } from '../tensor/run.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
 import { diagEmbed } from './arrange.ts'
 import { filled, zerosLike } from './create.ts'
@@ -16,42 +17,33 @@ import {
   checkKernel,
   checkMatrix,
   countOf,
-  load,
   type Named,
   named,
-  store,
+  realOf,
   withBatch,
 } from './matrices.ts'
-import { applyQ, factorQR, formQ } from './reflect.ts'
+import { applyQ, factorQR, formQ, reflections } from './orthogonal.ts'
 import { narrow } from './slice.ts'
 import { solveTriangle } from './triangular.ts'
 
 export type QRMode = 'reduced' | 'complete' | 'r'
 
 /** Q [..., m, q] and R [..., q, n] of matrices [..., m, n], without recording; Q is empty in mode 'r'. */
-export function qrOf(a: Tensor, mode: QRMode): { Q: Tensor; R: Tensor } {
+function qrOf(a: Tensor, mode: QRMode): { Q: Tensor; R: Tensor } {
   const [m, n] = a.sizes.slice(-2)
   const k = Math.min(m, n)
   const q = mode === 'complete' ? m : k
   const batch = batchOf(a)
   const Q = empty(mode === 'r' ? [0] : [...batch, m, q], a.dtype)
   const R = empty([...batch, q, n], a.dtype)
-  onHost('factorQR', [a.detach().contiguous(), Q, R], 'rww', (from, orthogonal, triangle) => {
-    const work = new Float64Array(m * n)
-    const whole = new Float64Array(m * q)
-    const tau = new Float64Array(k)
-    const line = new Float64Array(Math.max(m, n))
-    for (let b = 0; b < countOf(batch); b++) {
-      load(work, from, b * m * n, m * n)
-      factorQR(work, m, n, tau, line)
-      if (mode !== 'r') {
-        formQ(work, m, n, tau, k, whole, q, line)
-        store(whole, orthogonal, b * m * q, m * q)
-      }
-      for (let i = 1; i < q; i++) work.fill(0, i * n, i * n + Math.min(i, n))
-      store(work, triangle, b * q * n, q * n)
-    }
-  })
+  const source = a.detach().contiguous()
+  const operands = [source.pointer, R.pointer]
+  if (mode !== 'r') operands.push(Q.pointer)
+  const dense = device().dense()
+  const dtype = realOf(a)
+  atPointers('factorQR', operands, mode === 'r' ? 'rw' : 'rww', ([from, triangle, orthogonal = 0]) =>
+    factorQR(dense, dtype, countOf(batch), m, n, q, from, orthogonal, triangle),
+  )
   return { Q, R }
 }
 
@@ -141,23 +133,18 @@ export const geqrf: (a: Tensor) => Named<'a' | 'tau'> = op({
     const batch = batchOf(x)
     const a = empty(x.sizes, x.dtype)
     const tau = empty([...batch, k], x.dtype)
-    onHost('geqrf', [x.detach().contiguous(), a, tau], 'rww', (from, to, factors) => {
-      const work = new Float64Array(m * n)
-      const taus = new Float64Array(k)
-      const line = new Float64Array(n)
-      for (let b = 0; b < countOf(batch); b++) {
-        load(work, from, b * m * n, m * n)
-        factorQR(work, m, n, taus, line)
-        store(work, to, b * m * n, m * n)
-        store(taus, factors, b * k, k)
-      }
-    })
+    const source = x.detach().contiguous()
+    const dense = device().dense()
+    const dtype = realOf(x)
+    atPointers('geqrf', [source.pointer, a.pointer, tau.pointer], 'rww', ([from, to, taus]) =>
+      reflections(dense, dtype, countOf(batch), m, n, from, to, taus),
+    )
     return named({ a, tau })
   },
 })
 
 /** Reflections v_i of the columns of `a`, as matrices [..., m, 1] with their ones. */
-function reflections(a: Tensor, k: number): Tensor[] {
+function columnsOf(a: Tensor, k: number): Tensor[] {
   const [m, n] = a.sizes.slice(-2)
   const ones = diagEmbed(filled([n], 1, a.dtype))
   const unit = m > n ? cat([ones, filled([m - n, n], 0, a.dtype)], 0) : narrow(ones, 0, 0, m)
@@ -168,7 +155,7 @@ function reflections(a: Tensor, k: number): Tensor[] {
 /** Products of reflections in tensor ops, from the last to the first (or the other way), for gradients of any order. */
 function reflected(a: Tensor, tau: Tensor, c: Tensor, transposed: boolean): Tensor {
   const k = tau.sizes[tau.ndim - 1]
-  const list = reflections(a, k)
+  const list = columnsOf(a, k)
   let out = c
   for (let step = 0; step < k; step++) {
     const i = transposed ? step : k - 1 - step
@@ -225,18 +212,13 @@ export const linalgHouseholderProduct: (a: Tensor, tau: Tensor) => Tensor = op({
     const k = tau.sizes[tau.ndim - 1]
     const out = empty(a.sizes, a.dtype)
     const count = countOf(batchOf(a))
-    onHost('formQ', [a.detach().contiguous(), tau.detach().contiguous(), out], 'rrw', (from, factors, to) => {
-      const work = new Float64Array(m * n)
-      const whole = new Float64Array(m * n)
-      const taus = new Float64Array(k)
-      const line = new Float64Array(n)
-      for (let b = 0; b < count; b++) {
-        load(work, from, b * m * n, m * n)
-        load(taus, factors, b * k, k)
-        formQ(work, m, n, taus, k, whole, n, line)
-        store(whole, to, b * m * n, m * n)
-      }
-    })
+    const source = a.detach().contiguous()
+    const factors = tau.detach().contiguous()
+    const dense = device().dense()
+    const dtype = realOf(a)
+    atPointers('formQ', [source.pointer, factors.pointer, out.pointer], 'rrw', ([from, taus, to]) =>
+      formQ(dense, dtype, count, m, n, k, from, taus, to),
+    )
     return out
   },
 })
@@ -303,20 +285,13 @@ function applied(a: Tensor, tau: Tensor, c: Tensor, transposed: boolean): Tensor
   const k = tau.sizes[tau.ndim - 1]
   const columns = c.sizes[c.ndim - 1]
   const out = empty(c.sizes, c.dtype)
-  const operands = [a.detach().contiguous(), tau.detach().contiguous(), c.detach().contiguous(), out]
+  const [source, factors, side] = [a.detach().contiguous(), tau.detach().contiguous(), c.detach().contiguous()]
   const count = countOf(batchOf(a))
-  onHost('applyQ', operands, 'rrrw', (from, factors, side, to) => {
-    const work = new Float64Array(m * n)
-    const whole = new Float64Array(m * columns)
-    const taus = new Float64Array(k)
-    const line = new Float64Array(columns)
-    for (let b = 0; b < count; b++) {
-      load(work, from, b * m * n, m * n)
-      load(taus, factors, b * k, k)
-      load(whole, side, b * m * columns, m * columns)
-      applyQ(work, m, n, taus, k, whole, columns, transposed, line)
-      store(whole, to, b * m * columns, m * columns)
-    }
-  })
+  const dense = device().dense()
+  const dtype = realOf(a)
+  const operands = [source.pointer, factors.pointer, side.pointer, out.pointer]
+  atPointers('applyQ', operands, 'rrrw', ([from, taus, c, to]) =>
+    applyQ(dense, dtype, count, m, n, k, from, taus, c, columns, to, transposed),
+  )
   return out
 }

@@ -10,7 +10,7 @@ import {
 import { type DType, encode, float32, float64, getDefaultDtype, int64, uint8 } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import {
-  bernoulliFill,
+  type DrawArray,
   defaultGenerator,
   type Generator,
   randintFill,
@@ -23,6 +23,7 @@ import { copyValues } from '../tensor/elementwise.ts'
 import { atPointers, onHost } from '../tensor/host.ts'
 import { noGrad } from '../tensor/mode.ts'
 import { record } from '../tensor/node.ts'
+import { device } from '../tensor/run.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
 import { type CreateOptions, finish, splitSizes } from './create.ts'
 import {
@@ -32,6 +33,7 @@ import {
   drawNormal,
   drawUniform,
   emptyInOrder,
+  fillBernoulli,
   fillDraws,
   randomType,
   redraw,
@@ -119,6 +121,7 @@ export function randperm(n: number, options: RandomCreate = {}): Tensor {
   const dtype = options.dtype ?? int64
   const x = empty(checkSizes('randperm', [n]), dtype)
   onHost('randperm', [x], 'w', (elements) => {
+    if (device().draws?.permutation(engine(options), elements as DrawArray)) return
     const order = randpermDraw(engine(options), n)
     const raw = elements as unknown as (number | bigint)[]
     for (let i = 0; i < n; i++) raw[i] = encode(dtype, order[i])
@@ -168,7 +171,7 @@ export const bernoulli_: Drawn<[p?: number | Tensor], { p?: number | Tensor }> =
   signature: 'input, p, *, generator',
   forward: (x: Tensor, p: number | Tensor = 0.5, generator: Generator = defaultGenerator) =>
     redraw(x, p instanceof Tensor ? 'BernoulliBackward1' : 'BernoulliBackward2', (x) => {
-      if (!(p instanceof Tensor)) fillDraws(x, (out) => bernoulliFill(generator, out, p))
+      if (!(p instanceof Tensor)) fillDraws(x, (out) => fillBernoulli(generator, out, p))
       else drawBernoulli(x, p.detach().expand(x.sizes), generator)
     }),
 })
@@ -184,7 +187,9 @@ export const exponential_: Drawn<[lambd?: number], { lambd?: number }> = op({
       )
     }
     return redraw(x, 'ExponentialBackward0', (x) =>
-      fillDraws(x, (out) => exponentialFill(generator, out as Float32Array, lambd)),
+      fillDraws(x, (out) => {
+        if (!device().draws?.exponential(generator, out, lambd)) exponentialFill(generator, out as Float32Array, lambd)
+      }),
     )
   },
 })
@@ -249,7 +254,7 @@ export const bernoulli: Drawn<[p?: number], { p?: number }> = op({
   signature: 'input, p, *, generator',
   forward: (x: Tensor, p?: number, generator: Generator = defaultGenerator) => {
     const out = empty(x.sizes, x.dtype)
-    if (p !== undefined) return fillDraws(out, (draws) => bernoulliFill(generator, draws, p))
+    if (p !== undefined) return fillDraws(out, (draws) => fillBernoulli(generator, draws, p))
     drawBernoulli(out, x.detach(), generator)
     return record(out, 'BernoulliBackward0', [x], [], (g) => [g.newZeros(g.sizes)])
   },

@@ -75,7 +75,7 @@ function pickAndBlend(dtype: DType, n: number, weighted: boolean, first: boolean
     ]
     return mapKernel(
       'resampleRows',
-      [element(dtype), ...tables, element(dtype, first ? 'write' : 'update')],
+      [{ dtype, mode: 'read', per: 'table' }, ...tables, element(dtype, first ? 'write' : 'update')],
       [],
       [{ arg: out, value: terms.reduce((a, b) => k.add(a, b)) }],
     )
@@ -147,7 +147,7 @@ function alongRows(x: Tensor, out: Tensor, outer: number, taps: Taps): void {
       pickAndBlend(dtype, count, weights !== null, c === 0),
       [1, outer, n],
       [x.pointer, ...tables.map((t) => t.pointer), out.pointer],
-      [[0, taps.from * step, step], ...tables.map((t) => [0, 0, t.dtype.itemsize] as const), [0, n * step, step]],
+      [[0, taps.from * step, 0], ...tables.map((t) => [0, 0, t.dtype.itemsize] as const), [0, n * step, step]],
       [],
     )
   }

@@ -1,37 +1,31 @@
-// Running sums, products and extremes along a dimension. A scan is no kernel of the IR, so the host walks each row;
-// sums and products run in double precision, as PyTorch's do.
-import { type DType, decode, encode, float64, int64 } from '../base/dtype.ts'
+// Running sums, products and extremes along a dimension. A scan is no kernel of the IR but a routine of the device; sums and
+// products run in double precision, as PyTorch's do.
+import type { Scan } from '../backend/routines.ts'
+import { type DType, float32, float64, int64 } from '../base/dtype.ts'
 import { IndexError, RuntimeError } from '../base/errors.ts'
 import { numelOf, wrapDim } from '../base/shape.ts'
+import { notImplemented } from '../tensor/complex.ts'
 import { type Args, op } from '../tensor/define.ts'
-import { copyValues } from '../tensor/elementwise.ts'
-import { onHost } from '../tensor/host.ts'
+import { atPointers } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
+import { device } from '../tensor/run.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
 import { type ValuesIndices, valuesIndices } from './extreme.ts'
+import { pick, planAlong } from './gather.ts'
 import { cat } from './join.ts'
-
-type Elements = { [i: number]: number }
+import { where } from './masks.ts'
+import { orderedType, rowsOf } from './order.ts'
 
 // Host routine.
-/** Runs `scan` over every row of `dim`: it reads from `from` and writes to `to`, elements start + i * step for i < n. */
-function scanRows(
-  from: Tensor,
-  to: Tensor,
-  dim: number,
-  scan: (from: Elements, to: Elements, start: number, step: number, n: number) => void,
-): void {
-  const rank = from.ndim
-  const n = rank ? from.sizes[dim] : 1
-  const step = numelOf(from.sizes.slice(dim + 1))
-  const { count } = from
-  if (count === 0) return
-  onHost('scan', [from, to], from === to ? 'uu' : 'rw', (a, b) => {
-    const source = a as unknown as Elements
-    const target = b as unknown as Elements
-    for (let block = 0; block < count; block += n * step) {
-      for (let i = 0; i < step; i++) scan(source, target, block + i, step, n)
-    }
+/** Writes the scan of `from` along `dim` to `to`. */
+function scanned(from: Tensor, to: Tensor, dim: number, how: Scan): void {
+  const n = from.ndim ? from.sizes[dim] : 1
+  const inner = numelOf(from.sizes.slice(dim + 1))
+  const outer = numelOf(from.sizes.slice(0, dim))
+  const type = orderedType(from)
+  if (from.count === 0) return
+  atPointers('scan', [from.pointer, to.pointer], 'rw', ([source, target]) => {
+    device().routines.scan(type, how, { from: source, to: target, outer, n, inner })
   })
 }
 
@@ -43,76 +37,15 @@ type Cumulative = (x: Tensor, ...args: Args<[dim: number], CumulativeOptions>) =
 
 /** Running totals in the dtype `to`. */
 function running(x: Tensor, dim: number, to: DType, product: boolean): Tensor {
-  const out = empty(x.sizes, to)
-  if (to === int64) {
-    const source = x.detach().to(int64).contiguous()
-    scanRows(source, out, dim, (from, into, start, step, n) => {
-      const [a, b] = [from, into] as unknown as [BigInt64Array, BigInt64Array]
-      let total = product ? 1n : 0n
-      for (let i = 0, at = start; i < n; i++, at += step) {
-        total = BigInt.asIntN(64, product ? total * a[at] : total + a[at])
-        b[at] = total
-      }
-    })
-    return out
-  }
-  const source = x.detach().to(to).contiguous()
-  if (to.name === 'float32' || to === float64) {
-    scanBlocks(source, out, dim, product)
-    return out
-  }
-  scanRows(source, out, dim, (from, into, start, step, n) => {
-    let total = product ? 1 : 0
-    for (let i = 0, at = start; i < n; i++, at += step) {
-      const value = Number(decode(to, from[at]))
-      total = product ? total * value : total + value
-      into[at] = Number(encode(to, total))
-    }
-  })
-  return out
-}
-
-// Host routine.
-/** Running totals of singles or doubles, summed in double; neighbouring rows side by side, in the order of memory. */
-function scanBlocks(from: Tensor, to: Tensor, dim: number, product: boolean): void {
-  const { count } = from
-  if (count === 0) return
-  const n = from.ndim ? from.sizes[dim] : 1
-  const step = numelOf(from.sizes.slice(dim + 1))
-  onHost('scan', [from, to], 'rw', (a, b) => {
-    totalBlocks(a as Float32Array, b as Float32Array, count, n, step, product)
-  })
-}
-
-/** Running totals over blocks of `n` rows of `step` elements. */
-function totalBlocks(
-  source: Float32Array,
-  target: Float32Array,
-  count: number,
-  n: number,
-  step: number,
-  product: boolean,
-): void {
-  if (step === 1) {
-    for (let start = 0; start < count; start += n) {
-      let total = product ? 1 : 0
-      for (let i = start; i < start + n; i++) {
-        total = product ? total * source[i] : total + source[i]
-        target[i] = total
-      }
-    }
-    return
-  }
-  const totals = new Float64Array(step)
-  for (let block = 0; block < count; block += n * step) {
-    totals.fill(product ? 1 : 0)
-    for (let row = block; row < block + n * step; row += step) {
-      for (let i = 0; i < step; i++) {
-        totals[i] = product ? totals[i] * source[row + i] : totals[i] + source[row + i]
-        target[row + i] = totals[i]
-      }
-    }
-  }
+  if (to.isComplex) throw notImplemented(product ? 'cumprod' : 'cumsum', to)
+  const how = product ? 'mul' : 'add'
+  const plain = to === int64 || to === float32 || to === float64
+  // In double precision what has fewer bits than a single; an int32 total wraps as an int64's lower half does.
+  const type = plain ? to : to.isFloatingPoint ? float64 : int64
+  const source = x.detach().to(to).to(type).contiguous()
+  const out = empty(x.sizes, type)
+  scanned(source, out, dim, how)
+  return plain ? out : out.to(to)
 }
 
 const resultDtype = (x: Tensor, dtype: DType | null | undefined): DType =>
@@ -205,20 +138,11 @@ const runningExtreme = (name: 'cummax' | 'cummin'): Extreme =>
       if (x.ndim > 0 && x.sizes[d] === 0 && x.count > 0)
         throw new IndexError(`${name}(): Expected reduction dim ${d} to have non-zero size.`)
       const largest = name === 'cummax'
-      const source = empty(x.sizes, x.dtype === int64 ? int64 : float64)
-      copyValues(x.detach(), source)
+      const source = rowsOf(x.detach().contiguous(), x.ndim - 1)
       const indices = empty(x.sizes, int64)
-      scanRows(source, indices, d, (from, into, start, step, n) => {
-        const positions = into as unknown as BigInt64Array
-        let best = 0
-        for (let i = 0, at = start; i < n; i++, at += step) {
-          const [value, known] = [from[at], from[start + best * step]]
-          // biome-ignore lint/suspicious/noSelfCompare: NaN is the only value unequal to itself, and it wins
-          if (value !== value || (known === known && (largest ? value >= known : value <= known))) best = i
-          positions[at] = BigInt(best)
-        }
-      })
-      const values = x.ndim === 0 ? x.detach().clone() : x.detach().gather(d, indices)
+      scanned(source, indices, d, largest ? 'max' : 'min')
+      const values =
+        x.ndim === 0 ? x.detach().clone() : pick(x.detach(), planAlong(x, d, indices), empty(x.sizes, x.dtype))
       const { sizes } = x
       record(values, largest ? 'CummaxBackward0' : 'CumminBackward0', [x], [indices], (g, [at]) => [
         sizes.length === 0 ? g : g.newZeros(sizes).scatterAdd_(d, at, g),
@@ -231,6 +155,32 @@ export const cummax: Extreme = runningExtreme('cummax')
 /** The running minimum along `dim`, and the positions of the last element that reached it. */
 export const cummin: Extreme = runningExtreme('cummin')
 
+/** Running maxima along `dim`. */
+function runningMax(x: Tensor, dim: number): Tensor {
+  const at = empty(x.sizes, int64)
+  scanned(x, at, dim, 'max')
+  return pick(x, planAlong(x, dim, at), empty(x.sizes, x.dtype))
+}
+
+// Host routine.
+/** log of the running sum of exp along `dim` of contiguous singles or doubles: the largest so far and log1p of the rest relative to it. */
+function logTotals(x: Tensor, dim: number): Tensor {
+  const n = x.sizes[dim]
+  const inner = numelOf(x.sizes.slice(dim + 1))
+  const outer = numelOf(x.sizes.slice(0, dim))
+  const most = runningMax(x, dim)
+  const first = x.newFull(
+    x.sizes.map((size, i) => (i === dim ? 1 : size)),
+    Number.NEGATIVE_INFINITY,
+  )
+  const before = cat([first, most.narrow(dim, 0, n - 1)], dim)
+  // What the smaller of both is relative to the larger one, 1 of equal infinities; with a sign if that is the new one.
+  const ratio = x.sub(before).maskedFill(x.eq(before), 0).abs().neg().exp()
+  const terms = where(x.ge(before), ratio.neg(), ratio).to(float64).contiguous()
+  atPointers('logcumsumexp', [terms.pointer], 'u', ([to]) => device().routines.rescale({ to, outer, n, inner }))
+  return terms.to(x.dtype).log1p().add(most)
+}
+
 /** log of the running sum of exp(x) along `dim`. */
 export const logcumsumexp: (x: Tensor, ...args: Args<[dim: number], { dim?: number }>) => Tensor = op({
   name: 'logcumsumexp',
@@ -242,20 +192,12 @@ export const logcumsumexp: (x: Tensor, ...args: Args<[dim: number], { dim?: numb
   differentiable: true,
   forward: (x: Tensor, dim: number) => {
     const d = wrapDim(dim, x.ndim)
-    const out = empty(x.sizes, x.dtype)
-    const wide = empty(x.sizes, float64)
-    copyValues(x.detach(), wide)
-    scanRows(wide, wide, d, (from, into, start, step, n) => {
-      let total = Number.NEGATIVE_INFINITY
-      for (let i = 0, at = start; i < n; i++, at += step) {
-        const value = from[at]
-        const most = Math.max(total, value)
-        total = Number.isFinite(most) ? most + Math.log1p(Math.exp(Math.min(total, value) - most)) : total + value
-        if (most === Number.POSITIVE_INFINITY || most === Number.NEGATIVE_INFINITY) total = most
-        into[at] = total
-      }
-    })
-    copyValues(wide, out)
+    const { dtype } = x
+    const wide = x
+      .detach()
+      .to(dtype === float64 ? float64 : float32)
+      .contiguous()
+    const out = (x.ndim === 0 || x.count === 0 ? wide.clone() : logTotals(wide, d)).to(dtype)
     return record(out, 'LogcumsumexpBackward0', [x], [x, out], (g, [input, result]) => {
       // The sum over j >= i of g[j] * exp(x[i] - out[j]), in logarithms, for positive and negative g apart.
       const backwards = (t: Tensor): Tensor => (t.ndim === 0 ? t : t.flip(d).logcumsumexp(d).flip(d))

@@ -1,4 +1,5 @@
 // scatter and its kin, and the ops that write whole slices: indexAdd, indexCopy, indexFill. The writing is put.ts's.
+import type { Put } from '../backend/routines.ts'
 import { type DType, int64 } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { type Sizes, sameSizes, wrapDim } from '../base/shape.ts'
@@ -8,7 +9,7 @@ import { record } from '../tensor/node.ts'
 import { alias, Tensor } from '../tensor/tensor.ts'
 import { tensor } from './create.ts'
 import { checkAlong, checkSlices, planAlong, planSlices } from './gather.ts'
-import { type Put, put, scalarTensor, written } from './put.ts'
+import { put, scalarTensor, written } from './put.ts'
 
 interface ScatterOptions {
   readonly dim?: number

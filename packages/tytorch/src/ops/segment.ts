@@ -8,6 +8,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { mul, sub } from './arithmetic.ts'
 import { tensor } from './create.ts'
 import { sum } from './reduce.ts'
+import { diff } from './scan.ts'
 import { scatterReduce } from './scatter.ts'
 import { narrow } from './slice.ts'
 
@@ -45,30 +46,18 @@ const NEUTRAL: Record<SegmentReduce, number> = {
   prod: 1,
 }
 
-/** Lengths of the segments as rows of numbers. */
-function lengthsOf(
-  x: Tensor,
-  axis: number,
-  lengths: Tensor | null,
-  offsets: Tensor | null,
-  unsafe: boolean,
-): number[][] {
-  const given = lengths ?? offsets
+/** How many elements each segment has, int64: [..., segments], with the dimensions before the axis in front. */
+function lengthsOf(x: Tensor, axis: number, lengths: Tensor | null, offsets: Tensor | null, unsafe: boolean): Tensor {
+  const given = (lengths ?? offsets)?.detach().to(int64)
   if (!given) throw new RuntimeError('segment_reduce(): Either lengths or offsets must be defined.')
-  const width = given.sizes[given.ndim - 1]
-  const flat = (given.reshape([-1]).tolist() as (number | bigint)[]).map(Number)
-  const rows = Array.from({ length: width === 0 ? 0 : flat.length / width }, (_, i) =>
-    flat.slice(i * width, (i + 1) * width),
-  )
-  if (!lengths) return rows.map((row) => row.slice(1).map((end, i) => end - row[i]))
-  for (const row of rows) {
-    if (!unsafe && row.some((n) => n < 0)) throw new RuntimeError('lengths contains negative value!')
-    if (!unsafe && row.reduce((a, b) => a + b, 0) !== x.sizes[axis])
-      throw new RuntimeError(
-        'segment_reduce(): Expected all rows of lengths along axis to sum to data.size(lengths.dim()-1) when !unsafe.',
-      )
-  }
-  return rows
+  if (!lengths) return diff(given)
+  if (unsafe) return given
+  if (given.lt(0).any().item<boolean>()) throw new RuntimeError('lengths contains negative value!')
+  if (given.sum(-1).ne(x.sizes[axis]).any().item<boolean>())
+    throw new RuntimeError(
+      'segment_reduce(): Expected all rows of lengths along axis to sum to data.size(lengths.dim()-1) when !unsafe.',
+    )
+  return given
 }
 
 /** Reduces runs of elements along `axis`; segments are given by their lengths or by their offsets. */
@@ -108,25 +97,21 @@ export const segmentReduce: (x: Tensor, reduce: SegmentReduce, options: SegmentO
     if (indices) throw new RuntimeError('segment_reduce(): indices based reduction is not supported yet.')
     readsValues('segmentReduce')
     const d = wrapDim(axis, x.ndim)
-    const rows = lengthsOf(x, d, lengths, offsets, unsafe)
-    const segments = rows[0]?.length ?? 0
+    const parts = lengthsOf(x, d, lengths, offsets, unsafe).contiguous()
+    const segments = parts.sizes[parts.ndim - 1]
+    const n = x.sizes[d]
     // What lies beyond the last segment goes to one more, which is dropped.
-    const ids = rows.flatMap((row) => {
-      const own = row.flatMap((n, i) => new Array<number>(Math.max(n, 0)).fill(i))
-      return [...own, ...new Array<number>(Math.max(x.sizes[d] - own.length, 0)).fill(segments)]
-    })
+    const ends = parts.clamp({ min: 0 }).cumsum(-1).clamp({ max: n })
+    const marks = parts.newZeros([...parts.sizes.slice(0, -1), n + 1])
+    const ids = marks.scatterAdd_(-1, ends, ends.onesLike()).cumsum(-1).narrow(-1, 0, n).contiguous()
     const shape = [...x.sizes.slice(0, d + 1), ...x.sizes.slice(d + 1).map(() => 1)]
-    const sizes = x.sizes.map((n, i) => (i === d ? segments + 1 : n))
-    const place = tensor(ids, { dtype: int64 }).view(shape).expand(x.sizes)
+    const sizes = x.sizes.map((size, i) => (i === d ? segments + 1 : size))
+    const place = ids.view(shape).expand(x.sizes)
     const start = x.newFull(sizes, initial ?? NEUTRAL[reduce])
     const how = ({ sum: 'sum', mean: 'sum', max: 'amax', min: 'amin', prod: 'prod' } as const)[reduce]
     const out = narrow(scatterReduce(start, d, place, x, how), d, 0, segments)
     if (reduce !== 'mean') return out
-    const perSegment = tensor(rows.flat(), { dtype: x.dtype }).view([
-      ...x.sizes.slice(0, d),
-      segments,
-      ...x.sizes.slice(d + 1).map(() => 1),
-    ])
+    const perSegment = parts.to(x.dtype).view([...x.sizes.slice(0, d), segments, ...x.sizes.slice(d + 1).map(() => 1)])
     // An empty segment is its initial value, or NaN.
     return initial === null ? out.div(perSegment) : out.div(perSegment.clamp({ min: 1 }))
   },

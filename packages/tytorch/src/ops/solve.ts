@@ -5,12 +5,9 @@ import { type Args, op } from '../tensor/define.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
 import { record } from '../tensor/node.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { diagEmbed } from './arrange.ts'
-import { filled } from './create.ts'
 import { matmul } from './linear.ts'
 import { luOf, luSolved } from './lu.ts'
 import {
-  batchOf,
   broadcastBatches,
   checkCodes,
   checkFloating,
@@ -19,7 +16,6 @@ import {
   checkSquare,
   type Named,
   named,
-  withBatch,
 } from './matrices.ts'
 import { checkFits, dominant } from './triangular.ts'
 
@@ -113,9 +109,8 @@ export const linalgSolveEx: (
 function inverted(name: string, a: Tensor): { inverse: Tensor; info: Tensor } {
   checkSquare(name, a)
   checkFloating(name, a)
-  const n = a.sizes[a.ndim - 1]
   const { LU, pivots, info } = luOf(a)
-  const inverse = luSolved(LU, pivots, withBatch(diagEmbed(filled([n], 1, a.dtype)), batchOf(a)), false)
+  const inverse = luSolved(LU, pivots, null, false)
   record(inverse, 'LinalgInvExBackward0', [a], [inverse], (g, [found]) => [matmul(found.mT, matmul(g, found.mT)).neg()])
   return { inverse, info }
 }

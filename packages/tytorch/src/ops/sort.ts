@@ -1,16 +1,18 @@
-// Sorting and what follows from it: sort, topk, kthvalue, median, mode, quantile. The host finds positions (order.ts);
+// Sorting and what follows from it: sort, topk, kthvalue, median, mode, quantile. The device's routines find positions;
 // values are picked by a kernel, and gradients go back to where the values stood.
+import type { Ordered, Rank, Routines } from '../backend/routines.ts'
 import { float64, int64 } from '../base/dtype.ts'
 import { IndexError, RuntimeError } from '../base/errors.ts'
 import { wrapDim } from '../base/shape.ts'
 import { type Args, op } from '../tensor/define.ts'
-import { onHost } from '../tensor/host.ts'
+import { atPointers, onHost } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
+import { device } from '../tensor/run.ts'
 import { alias, empty, Tensor } from '../tensor/tensor.ts'
 import { filled } from './create.ts'
 import { pickedGradient, type ValuesIndices, valuesIndices } from './extreme.ts'
 import { pick, planAlong } from './gather.ts'
-import { isNanKey, type Keys, keysIn, orderOf, rowsOf, sameKey, writePositions } from './order.ts'
+import { orderedType, rowsOf } from './order.ts'
 
 /** Rows of the dimension sorted: sizes with it last, its width, and their number. */
 function layout(x: Tensor, dim: number): { sizes: number[]; width: number; rows: number } {
@@ -30,28 +32,26 @@ function picked(x: Tensor, dim: number, indices: Tensor, name: string): Tensor {
 }
 
 // Host routine.
-/** The `k` positions along `dim` that `choice` picks from the order of each row, of which it reads `depth` places. */
+/** `k` positions along `dim` that `find` writes, int64, for rows of a type at an address. */
 function positionsAlong(
   x: Tensor,
   dim: number,
   k: number,
-  descending: boolean,
-  choice: (order: Uint32Array, start: number, keys: Keys, width: number) => ArrayLike<number>,
-  depth?: number,
+  find: (routines: Routines, type: Ordered, place: { from: number; to: number; rows: number; width: number }) => void,
 ): Tensor {
   const { sizes, width, rows } = layout(x, dim)
   const packed = rowsOf(x.detach(), dim)
-  const type = packed.dtype
+  const type = orderedType(packed)
   const out = empty(x.ndim === 0 ? [] : [...sizes.slice(0, -1), k], int64)
-  onHost('sort', [packed, out], 'rw', (from, to) => {
-    const keys = keysIn(from, type, descending)
-    const order = orderOf(keys, width, depth)
-    const positions = new Uint32Array(rows * k)
-    for (let r = 0; r < rows; r++) positions.set(choice(order, r * width, keys, width), r * k)
-    writePositions(to, positions)
+  atPointers('sort', [packed.pointer, out.pointer], 'rw', ([from, to]) => {
+    find(device().routines, type, { from, to, rows, width })
   })
   return x.ndim === 0 ? out : out.movedim(-1, dim).contiguous()
 }
+
+/** The first `k` positions along `dim` in rising or falling order. */
+const ordered = (x: Tensor, dim: number, k: number, descending: boolean): Tensor =>
+  positionsAlong(x, dim, k, (routines, type, place) => routines.order(type, { ...place, k, descending }))
 
 interface SortOptions {
   readonly dim?: number
@@ -68,7 +68,7 @@ export const sort: (x: Tensor, ...args: Args<[dim?: number, descending?: boolean
   forward: (x: Tensor, dim = -1, descending = false) => {
     const d = wrapDim(dim, x.ndim)
     const { width } = layout(x, d)
-    const indices = positionsAlong(x, d, width, descending, (order, start) => order.subarray(start, start + width))
+    const indices = ordered(x, d, width, descending)
     return valuesIndices(picked(x, d, indices, 'SortBackward0'), indices)
   },
 })
@@ -106,20 +106,14 @@ export const topk: (
     const d = wrapDim(dim, x.ndim)
     const { width } = layout(x, d)
     if (!(k >= 0 && k <= width)) throw new RuntimeError('selected index k out of range')
-    const indices = positionsAlong(x, d, k, largest, (order, start) => order.subarray(start, start + k), k)
+    const indices = ordered(x, d, k, largest)
     return valuesIndices(picked(x, d, indices, 'TopkBackward0'), indices)
   },
 })
 
-/** One position a row, chosen from the row's order, as values and indices. */
-function choose(
-  x: Tensor,
-  dim: number,
-  keepdim: boolean,
-  name: string,
-  choice: (keys: Keys, order: Uint32Array, start: number, width: number) => number,
-): ValuesIndices {
-  const kept = positionsAlong(x, dim, 1, false, (order, start, keys, width) => [choice(keys, order, start, width)])
+/** The position of one rank a row, as values and indices. */
+function choose(x: Tensor, dim: number, keepdim: boolean, name: string, rank: Rank): ValuesIndices {
+  const kept = positionsAlong(x, dim, 1, (routines, type, place) => routines.rank(type, { ...place, rank }))
   const values = pick(x, planAlong(x, dim, kept), empty(kept.sizes, x.dtype))
   const drop = x.ndim > 0 && !keepdim
   const shape = (t: Tensor): Tensor =>
@@ -159,7 +153,7 @@ export const kthvalue: (
     const d = wrapDim(dim, x.ndim)
     const { width } = layout(x, d)
     if (!(k > 0 && k <= width)) throw new RuntimeError(`kthvalue(): selected number k out of range for dimension ${d}`)
-    return choose(x, d, keepdim, 'KthvalueBackward0', (_keys, order, start) => order[start + k - 1])
+    return choose(x, d, keepdim, 'KthvalueBackward0', k - 1)
   },
 })
 
@@ -176,20 +170,7 @@ export interface MedianMethod {
 }
 
 const medianOf = (name: 'median' | 'nanmedian'): Median => {
-  const skips = name === 'nanmedian'
-  const title = skips ? 'Nanmedian' : 'Median'
-  const choice =
-    (floats: boolean) =>
-    (keys: Keys, order: Uint32Array, start: number, width: number): number => {
-      let n = width
-      if (floats) {
-        let first = width
-        while (first > 0 && isNanKey(keys, start + order[start + first - 1])) first--
-        if (first < width && !skips) return order[start + first]
-        if (first > 0) n = first
-      }
-      return order[start + ((n - 1) >> 1)]
-    }
+  const title = name === 'nanmedian' ? 'Nanmedian' : 'Median'
   return op<(x: Tensor, dim?: number, keepdim?: boolean) => Tensor | ValuesIndices>({
     name,
     signature: 'input, dim, keepdim',
@@ -199,7 +180,7 @@ const medianOf = (name: 'median' | 'nanmedian'): Median => {
       if (dim === undefined) {
         if (x.count === 0) return filled([], Number.NaN, x.dtype)
         const flat = x.detach().reshape(-1)
-        const { values, indices } = choose(flat, 0, false, '', choice(x.dtype.isFloatingPoint))
+        const { values, indices } = choose(flat, 0, false, '', name)
         const { sizes } = x
         return record(values, `${title}Backward0`, [x], [indices], (g, [at]) => [
           pickedGradient(g, [flat.count], at, 0, false).view(sizes),
@@ -207,7 +188,7 @@ const medianOf = (name: 'median' | 'nanmedian'): Median => {
       }
       const d = wrapDim(dim, x.ndim)
       checkRows(name, x, d)
-      return choose(x, d, keepdim, `${title}Backward1`, choice(x.dtype.isFloatingPoint))
+      return choose(x, d, keepdim, `${title}Backward1`, name)
     },
   }) as Median
 }
@@ -231,20 +212,7 @@ export const mode: ByRow = op({
   forward: (x: Tensor, dim = -1, keepdim = false) => {
     const d = wrapDim(dim, x.ndim)
     checkRows('mode', x, d)
-    return choose(x, d, keepdim, 'ModeBackward0', (keys, order, start, width) => {
-      let best = 0
-      let found = 0
-      let run = 0
-      for (let i = 0; i < width; i++) {
-        const here = start + order[start + i]
-        run = i > 0 && sameKey(keys, here, start + order[start + i - 1]) ? run + 1 : 1
-        if (run > best) {
-          best = run
-          found = order[start + i]
-        }
-      }
-      return found
-    })
+    return choose(x, d, keepdim, 'ModeBackward0', 'mode')
   },
 })
 

@@ -1,14 +1,30 @@
 // Eigenvalues of symmetric matrices, and singular values of any: linalg.eigh, linalg.svd and their kin.
+import type { Turns } from '../backend/turns.ts'
+import { float64 } from '../base/dtype.ts'
 import { LinAlgError, RuntimeError } from '../base/errors.ts'
 import type { Sizes } from '../base/shape.ts'
-import { type Args, op } from '../tensor/define.ts'
+import { type Args, type Out, op } from '../tensor/define.ts'
 import { onHost } from '../tensor/host.ts'
 import { recordAll } from '../tensor/node.ts'
+import { device } from '../tensor/run.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
 import { diagEmbed } from './arrange.ts'
 import { filled } from './create.ts'
-import { eigenvalues, lowerToUpper, singularValues } from './diagonalize.ts'
+import { lowerToUpper, singularValues } from './diagonalize.ts'
 import { matmul } from './linear.ts'
+import {
+  largest,
+  largestIn,
+  loadLines,
+  loadSymmetric,
+  loadTurned,
+  ordered,
+  roundingOf,
+  scaleFor,
+  storeLines,
+  storeTurned,
+  turnRound,
+} from './lines.ts'
 import {
   batchOf,
   checkFloating,
@@ -16,34 +32,26 @@ import {
   checkMatrix,
   checkSquare,
   countOf,
-  load,
-  loadTransposed,
+  type Floats,
   type Named,
   named,
-  store,
-  storeTransposed,
 } from './matrices.ts'
-import { bidiagonalize, factorQR, formQ, formRight, tridiagonalize } from './reflect.ts'
+import { alignSigns, bidiagonalDivisions, symmetricDivisions } from './signs.ts'
 import { narrow } from './slice.ts'
-
-/** The largest size of an element; NaN or infinity if there is one. */
-function largest(work: Float64Array, count: number): number {
-  let most = 0
-  for (let i = 0; i < count; i++) {
-    const v = Math.abs(work[i])
-    if (!(v <= most)) most = v
-    if (Number.isNaN(v)) return v
-  }
-  return most
-}
-
-function scaleBy(work: Float64Array, count: number, factor: number): void {
-  if (factor !== 1) for (let i = 0; i < count; i++) work[i] *= factor
-}
-
-/** A power of two near 1 / size, which scales without rounding, so that squares neither overflow nor vanish. */
-const scaleFor = (size: number): number =>
-  size > 0 && (size < 2 ** -100 || size > 2 ** 100) ? 2 ** -Math.floor(Math.log2(size)) : 1
+import { eigenvalues } from './tridiagonal.ts'
+import {
+  applyRows,
+  bidiagonalize,
+  factorTall,
+  fillIdentity,
+  type Lines,
+  lineOf,
+  linesSize,
+  listSize,
+  Pieces,
+  Sweeps,
+  tridiagonalize,
+} from './turning.ts'
 
 /** Ascending eigenvalues [..., n], and eigenvectors in columns [..., n, n] if wanted, without recording. */
 function eighOf(a: Tensor, upper: boolean, wanted: boolean): { values: Tensor; vectors: Tensor } {
@@ -51,28 +59,44 @@ function eighOf(a: Tensor, upper: boolean, wanted: boolean): { values: Tensor; v
   const batch = batchOf(a)
   const values = empty([...batch, n], a.dtype)
   const vectors = empty(wanted ? a.sizes : [0], a.dtype)
-  onHost('eigh', [a.detach().contiguous(), values, vectors], 'rww', (from, spectrum, to) => {
-    const work = new Float64Array(n * n)
-    const turned = wanted ? new Float64Array(n * n) : null
-    const d = new Float64Array(n)
-    const e = new Float64Array(n)
+  const block = empty([(wanted ? 2 : 1) * linesSize(n, n) + 9 * lineOf(n) + (wanted ? listSize(n) : 0)], float64)
+  const turns = device().turns()
+  const epsilon = roundingOf(a.dtype)
+  onHost('eigh', [a.detach().contiguous(), values, vectors, block], 'rwww', (raw, spectrum, to, scratch) => {
+    const pieces = new Pieces(scratch as Float64Array)
+    const [from, target] = [raw as Floats, to as Floats]
+    const work = pieces.lines(n, n)
+    const vector = (): Float64Array => pieces.vector(n)
+    const [d, e, taus] = [vector(), vector(), vector()]
+    const three = [vector(), vector(), vector()] as const
+    const turned = wanted ? pieces.lines(n, n) : null
+    const sweeps = turned && new Sweeps(turns, pieces.take(listSize(n)), turned, n, n)
     for (let b = 0; b < countOf(batch); b++) {
-      if (upper) loadTransposed(work, from, b * n * n, n, n)
-      else load(work, from, b * n * n, n * n)
-      for (let i = 0; i < n; i++) work.fill(0, i * n + i + 1, (i + 1) * n)
-      const size = largest(work, n * n)
+      const start = b * n * n
+      const size = largestIn(from, start, n, upper)
       if (!Number.isFinite(size)) {
-        d.fill(Number.NaN)
-        turned?.fill(Number.NaN)
-      } else {
-        const scale = scaleFor(size)
-        scaleBy(work, n * n, scale)
-        tridiagonalize(work, n, d, e, turned)
-        eigenvalues(d, e, n, turned)
-        scaleBy(d, n, 1 / scale)
+        ;(spectrum as Floats).fill(Number.NaN, b * n, (b + 1) * n)
+        if (wanted) target.fill(Number.NaN, start, start + n * n)
+        continue
       }
-      store(d, spectrum, b * n, n)
-      if (turned) storeTransposed(turned, to, b * n * n, n, n)
+      const scale = scaleFor(size)
+      loadSymmetric(work, from, start, n, upper, scale)
+      tridiagonalize(turns, work, n, d, e, taus, three)
+      if (turned) {
+        fillIdentity(turned, n)
+        applyRows(turns, turned, n, n, true, { ...work, taus, count: n - 1, offset: 1 })
+      }
+      if (upper) {
+        d.subarray(0, n).reverse()
+        e.subarray(0, n - 1).reverse()
+        if (turned) turnRound(turned, n)
+      }
+      const divisions = turned ? symmetricDivisions(turned, n, d, e, epsilon) : []
+      eigenvalues(d, e, n, sweeps, epsilon)
+      if (turned) alignSigns(turned, n, n, divisions, null, 0)
+      const order = ordered(d, n, false)
+      for (let i = 0; i < n; i++) (spectrum as Floats)[b * n + i] = d[order[i]] / scale
+      if (turned) storeTurned({ lines: turned, order, flip: null }, target, start, n, n)
     }
   })
   return { values, vectors }
@@ -134,120 +158,130 @@ export const linalgEigvalsh: (a: Tensor, ...args: Args<[UPLO?: Triangle], { read
   },
 )
 
-/** Scratch and results of one singular value decomposition of an m x n matrix, m >= n. */
+/** Scratch of singular value decompositions of m x n matrices, m >= n. */
 interface Decomposition {
+  readonly turns: Turns
   readonly m: number
   readonly n: number
   /** Columns of U: n or m; 0 for singular values alone. */
   readonly columns: number
   /** The matrix is the transpose of the one meant: LAPACK turns signs another way then. */
   readonly wide: boolean
-  readonly a: Float64Array
+  /** The rounding of the matrix's dtype. */
+  readonly epsilon: number
+  readonly a: Lines
   /** The transposed left vectors [columns, m] and the transposed right ones [n, n]. */
-  readonly left: Float64Array
-  readonly right: Float64Array
+  readonly left: Lines | null
+  readonly right: Lines | null
   readonly d: Float64Array
   readonly e: Float64Array
-  readonly tauLeft: Float64Array
-  readonly tauRight: Float64Array
-  readonly square: Float64Array
-  /** R, and the transposed left vectors of R, of a matrix so tall that its QR factors come first. */
-  readonly triangle: Float64Array
-  readonly inner: Float64Array
-  readonly line: Float64Array
+  readonly tall: readonly [Float64Array, Float64Array]
+  readonly short: readonly [Float64Array, Float64Array]
+  /** Reflections of the left side and of the right one. */
+  readonly leftOnes: Lines
+  readonly rightOnes: Lines
+  readonly leftTaus: Float64Array
+  readonly rightTaus: Float64Array
+  /** Of a matrix so tall that its QR factors come first: R, the reflections of its own left side, and their factors. */
+  readonly triangle: Lines | null
+  readonly innerOnes: Lines | null
+  readonly innerTaus: Float64Array
+  readonly lists: readonly [Float64Array, Float64Array] | null
 }
 
-/** LAPACK's limit (gesdd) beyond which QR comes first; MKL keeps to the direct way for wide matrices. */
-const isTall = (m: number, n: number, wide: boolean): boolean => !wide && m > n && m >= Math.floor((n * 11) / 6)
+/** MKL's limit beyond which QR comes first (LAPACK's is 11/6); it keeps to the direct way for wide matrices. */
+const isTall = (m: number, n: number, wide: boolean): boolean => !wide && m > n && m >= Math.floor((n * 3) / 2)
 
-function scratch(m: number, n: number, columns: number, wide: boolean): Decomposition {
-  const vector = (): Float64Array => new Float64Array(n)
-  const block = (): Float64Array => new Float64Array(isTall(m, n, wide) ? n * n : 0)
+/** Doubles that `scratchOf` takes. */
+function scratchSize(m: number, n: number, columns: number, tall: boolean): number {
+  const vectors = columns > 0 ? linesSize(columns, m) + linesSize(n, n) + 2 * listSize(n) : 0
+  return linesSize(m, n) + linesSize(n, m) + vectors + (tall ? 3 : 1) * linesSize(n, n) + 7 * lineOf(n) + 2 * lineOf(m)
+}
+
+function scratchOf(
+  turns: Turns,
+  block: Float64Array,
+  m: number,
+  n: number,
+  columns: number,
+  wide: boolean,
+  epsilon: number,
+): Decomposition {
+  const pieces = new Pieces(block)
+  const tall = isTall(m, n, wide)
+  const vector = (): Float64Array => pieces.vector(n)
   return {
+    turns,
     m,
     n,
     columns,
     wide,
-    a: new Float64Array(m * n),
-    left: new Float64Array(columns * m),
-    right: new Float64Array(columns > 0 ? n * n : 0),
+    epsilon,
+    a: pieces.lines(m, n),
+    left: columns > 0 ? pieces.lines(columns, m) : null,
+    right: columns > 0 ? pieces.lines(n, n) : null,
     d: vector(),
     e: vector(),
-    tauLeft: vector(),
-    tauRight: vector(),
-    square: new Float64Array(columns > 0 ? m * columns : 0),
-    triangle: block(),
-    inner: block(),
-    line: new Float64Array(Math.max(m, n, columns)),
+    tall: [pieces.vector(m), pieces.vector(m)],
+    short: [vector(), vector()],
+    leftOnes: pieces.lines(n, m),
+    rightOnes: pieces.lines(n, n),
+    leftTaus: vector(),
+    rightTaus: vector(),
+    triangle: tall ? pieces.lines(n, n) : null,
+    innerOnes: tall ? pieces.lines(n, n) : null,
+    innerTaus: vector(),
+    lists: columns > 0 ? [pieces.take(listSize(n)), pieces.take(listSize(n))] : null,
   }
 }
 
-/** Copies the transpose of a rows x columns matrix. */
-function transposeInto(from: Float64Array, rows: number, columns: number, to: Float64Array): void {
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) to[c * rows + r] = from[r * columns + c]
-}
-
-/** Decomposes the matrix in `w.a`. Throws LinAlgError if it holds NaN or infinity, or if the iteration does not end. */
+/** Decomposes the matrix in `w.a`. Throws LinAlgError if the iteration does not end. */
 function decompose(w: Decomposition): void {
-  const { m, n, columns, a, d, line } = w
-  const size = largest(a, m * n)
-  if (!Number.isFinite(size)) {
-    throw new LinAlgError(
-      'linalg.svd: The algorithm failed to converge because the input matrix contained non-finite values.',
-    )
-  }
-  const scale = scaleFor(size)
-  scaleBy(a, m * n, scale)
-  if (isTall(m, n, w.wide)) {
-    const { tauLeft, square, triangle, inner, left } = w
-    factorQR(a, m, n, tauLeft, line)
-    for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) triangle[i * n + j] = j < i ? 0 : a[i * n + j]
-    if (columns > 0) {
-      formQ(a, m, n, tauLeft, n, square, columns, line)
-      transposeInto(square, m, columns, left)
-    }
-    reduce(w, triangle, n, inner, n)
-    if (columns > 0) turnFirst(w)
-  } else reduce(w, a, m, w.left, columns)
-  scaleBy(d, n, 1 / scale)
+  const { turns, m, n, columns, a, left, triangle, innerOnes, innerTaus, leftOnes, leftTaus } = w
+  leftOnes.data.fill(0)
+  if (!triangle || !innerOnes) return reduce(w, a, m, leftOnes, leftTaus, columns)
+  triangle.data.fill(0)
+  innerOnes.data.fill(0)
+  factorTall(turns, a, m, n, leftOnes, leftTaus, triangle, w.short)
+  reduce(w, triangle, n, innerOnes, innerTaus, Math.min(columns, n))
+  if (!left) return
+  for (let i = n; i < columns; i++) left.data[i * left.line + i] = 1
+  applyRows(turns, left, columns, m, false, { ...leftOnes, taus: leftTaus, count: n, offset: 0 })
 }
 
-/** Singular values and vectors of a [m, n] through its bidiagonal form. */
-function reduce(w: Decomposition, a: Float64Array, m: number, left: Float64Array, columns: number): void {
-  const { n, right, d, e, tauLeft, tauRight, square, line, wide } = w
-  const vectors = w.columns > 0
-  bidiagonalize(a, m, n, d, e, tauLeft, tauRight, line)
-  if (vectors) {
-    formQ(a, m, n, tauLeft, n, square, columns, line)
-    transposeInto(square, m, columns, left)
-    formRight(a, n, tauRight, right)
+/** Singular values and vectors of `a` [m, n] through its bidiagonal form. */
+function reduce(w: Decomposition, a: Lines, m: number, ones: Lines, taus: Float64Array, columns: number): void {
+  const { turns, n, left, right, d, e, rightOnes, rightTaus, wide, lists } = w
+  rightOnes.data.fill(0)
+  bidiagonalize(turns, a, m, n, d, e, ones, taus, rightOnes, rightTaus, [w.tall[0], w.short[0]])
+  if (left && right) {
+    fillIdentity(left, columns)
+    applyRows(turns, left, columns, m, true, { ...ones, taus, count: n, offset: 0 })
+    fillIdentity(right, n)
+    applyRows(turns, right, n, n, true, { ...rightOnes, taus: rightTaus, count: n - 1, offset: 1 })
   }
-  const [u, v] = vectors ? [left, right] : [null, null]
+  const u = left && lists && new Sweeps(turns, lists[0], left, m, n)
+  const v = right && lists && new Sweeps(turns, lists[1], right, n, n)
   if (n === 1) {
     // As LAPACK's bdsdc does for one value: the sign goes to the left side, not to the right one.
-    const line = wide ? v : u
-    if (d[0] < 0 && line) for (let k = 0; k < (wide ? n : m); k++) line[k] = -line[k]
+    const line = wide ? right : left
+    if (d[0] < 0 && line) for (let k = 0; k < (wide ? n : m); k++) line.data[k] = -line.data[k]
     d[0] = Math.abs(d[0])
   }
-  if (wide) lowerToUpper(d, e, n, v, n)
-  const ends = wide ? singularValues(d, e, n, v, n, u, m) : singularValues(d, e, n, u, m, v, n)
-  if (!ends) {
-    throw new LinAlgError(
-      'linalg.svd: The algorithm failed to converge because the input matrix is ill-conditioned or has too many repeated singular values.',
-    )
+  const [one, other] = wide ? [right, left] : [left, right]
+  const [width, across] = wide ? [n, m] : [m, n]
+  if (wide) {
+    lowerToUpper(d, e, n, v)
+    v?.flush()
   }
-}
-
-/** The first n columns of Q times the left vectors of R. */
-function turnFirst({ m, n, left, inner, square }: Decomposition): void {
-  square.fill(0, 0, n * m)
-  for (let i = 0; i < n; i++) {
-    for (let k = 0; k < n; k++) {
-      const factor = inner[i * n + k]
-      for (let j = 0; j < m; j++) square[i * m + j] += factor * left[k * m + j]
-    }
+  const divisions = one ? bidiagonalDivisions(one, n, width, w.epsilon) : []
+  if (wide ? singularValues(d, e, n, v, u, w.epsilon) : singularValues(d, e, n, u, v, w.epsilon)) {
+    if (one) alignSigns(one, n, width, divisions, other, across)
+    return
   }
-  for (let i = 0; i < n * m; i++) left[i] = square[i]
+  throw new LinAlgError(
+    'linalg.svd: The algorithm failed to converge because the input matrix is ill-conditioned or has too many repeated singular values.',
+  )
 }
 
 type Vectors = 'none' | 'thin' | 'full'
@@ -263,23 +297,41 @@ function svdOf(x: Tensor, vectors: Vectors): { U: Tensor; S: Tensor; Vh: Tensor 
   const S = empty([...batch, k], x.dtype)
   const Vh = empty(shape(full ? columns : k, columns), x.dtype)
   const wide = rows < columns
-  onHost('svd', [x.detach().contiguous(), U, S, Vh], 'rwww', (from, left, values, right) => {
-    const [m, n] = wide ? [columns, rows] : [rows, columns]
-    const w = scratch(m, n, vectors === 'none' ? 0 : full ? m : n, wide)
+  const [m, n] = wide ? [columns, rows] : [rows, columns]
+  const size = vectors === 'none' ? 0 : full ? m : n
+  const block = empty([scratchSize(m, n, size, isTall(m, n, wide))], float64)
+  const turns = device().turns()
+  onHost('svd', [x.detach().contiguous(), U, S, Vh, block], 'rwwww', (raw, rawLeft, rawValues, rawRight, scratch) => {
+    const [from, left, values, right] = [raw, rawLeft, rawValues, rawRight] as Floats[]
+    const w = scratchOf(turns, scratch as Float64Array, m, n, size, wide, roundingOf(x.dtype))
     for (let b = 0; b < countOf(batch); b++) {
-      if (wide) loadTransposed(w.a, from, b * m * n, rows, columns)
-      else load(w.a, from, b * m * n, m * n)
-      decompose(w)
-      store(w.d, values, b * k, k)
-      if (vectors === 'none') continue
+      const most = largest(from, b * m * n, m * n)
+      if (!Number.isFinite(most)) {
+        throw new LinAlgError(
+          'linalg.svd: The algorithm failed to converge because the input matrix contained non-finite values.',
+        )
+      }
+      const scale = scaleFor(most)
+      if (wide) loadTurned(w.a, from, b * m * n, rows, columns, scale)
+      else loadLines(w.a, from, b * m * n, m, n, scale)
+      if (n > 0) decompose(w)
+      else if (w.left) fillIdentity(w.left, size)
+      // A negative value's sign goes to the right side; of a wide matrix's transpose that is the left one.
+      const flip = Uint8Array.from({ length: n }, (_, i) => (w.d[i] < 0 ? 1 : 0))
+      for (let i = 0; i < n; i++) w.d[i] = Math.abs(w.d[i])
+      const order = ordered(w.d, n, true)
+      for (let i = 0; i < n; i++) values[b * k + i] = w.d[order[i]] / scale
+      if (!w.left || !w.right) continue
+      const flipped = Uint8Array.from(order, (i) => flip[i])
+      const tall = { lines: w.left, order, flip: wide ? flipped : null }
+      const short = { lines: w.right, order, flip: wide ? null : flipped }
       // Of a wide matrix's transpose, the left vectors are the right ones of the matrix.
-      const tall = w.columns * m
       if (wide) {
-        store(w.left, right, b * tall, tall)
-        storeTransposed(w.right, left, b * n * n, n, n)
+        storeLines(tall, right, b * size * m, size, m)
+        storeTurned(short, left, b * n * n, n, n)
       } else {
-        storeTransposed(w.left, left, b * tall, w.columns, m)
-        store(w.right, right, b * n * n, n * n)
+        storeTurned(tall, left, b * size * m, size, m)
+        storeLines(short, right, b * n * n, n, n)
       }
     }
   })
@@ -367,7 +419,7 @@ export const linalgSvd: (a: Tensor, ...args: Args<[fullMatrices?: boolean], SvdO
   })
 
 /** Descending singular values [..., min(m, n)] of matrices [..., m, n]. */
-export const linalgSvdvals: (a: Tensor, options?: { readonly driver?: string | null }) => Tensor = op({
+export const linalgSvdvals: (a: Tensor, options?: { readonly driver?: string | null } & Out) => Tensor = op({
   name: 'linalgSvdvals',
   python: 'linalg.svdvals',
   signature: 'A, *, driver',

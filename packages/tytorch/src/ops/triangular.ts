@@ -1,22 +1,23 @@
 // Triangular systems: torch.linalg.solve_triangular and the older torch.triangular_solve.
 import { RuntimeError } from '../base/errors.ts'
 import { op } from '../tensor/define.ts'
-import { onHost } from '../tensor/host.ts'
+import { atPointers } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
+import { device } from '../tensor/run.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
-import { substitute } from './eliminate.ts'
+import { solveTriangles } from './factor.ts'
 import { matmul } from './linear.ts'
 import {
   batchOf,
   broadcastBatches,
+  checkKernel,
   checkMatrix,
   checkSame,
   checkSquare,
   countOf,
-  load,
   type Named,
   named,
-  store,
+  realOf,
 } from './matrices.ts'
 
 interface TriangularOptions {
@@ -28,22 +29,32 @@ interface TriangularOptions {
 /** X of T X = B for batches of equal sizes, without recording. */
 export function substituted(t: Tensor, b: Tensor, upper: boolean, unit: boolean): Tensor {
   const out = empty(b.sizes, b.dtype)
-  const [n, k] = b.sizes.slice(-2)
-  const matrices = t.detach().contiguous()
-  const sides = b.detach().contiguous()
   if (out.count === 0) return out
-  const count = countOf(batchOf(b))
-  onHost('substitute', [matrices, sides, out], 'rrw', (from, right, to) => {
-    const work = new Float64Array(n * n)
-    const side = new Float64Array(n * k)
-    for (let i = 0; i < count; i++) {
-      load(work, from, i * n * n, n * n)
-      load(side, right, i * n * k, n * k)
-      substitute(work, n, 1, n, side, k, upper, unit)
-      store(side, to, i * n * k, n * k)
-    }
-  })
+  checkKernel('triangular_solve_cpu', t)
+  const [n, k] = b.sizes.slice(-2)
+  const batch = batchOf(b)
+  const { matrix, step } = inOneStep(t.detach())
+  const side = b.detach().contiguous()
+  // A trace keeps the routine: it must not see a tensor.
+  const size = t.dtype.itemsize
+  const [tRow, tColumn] = matrix.strides.slice(-2).map((stride) => stride * size)
+  const dense = device().dense()
+  const dtype = realOf(side)
+  atPointers('substitute', [matrix.pointer, side.pointer, out.pointer], 'rrw', ([t, b, x]) =>
+    solveTriangles(dense, dtype, countOf(batch), n, k, t, step, tRow, tColumn, b, x, upper, unit),
+  )
   return out
+}
+
+/** Matrices that lie equally far apart, and the bytes between them: the ones given, which may be transposed, or copies. */
+function inOneStep(t: Tensor): { matrix: Tensor; step: number } {
+  const [n] = t.sizes.slice(-1)
+  const size = t.dtype.itemsize
+  const batch = t.strides.slice(0, -2)
+  const single = batch.every((stride, i) => stride === 0 || t.sizes[i] === 1)
+  if (single) return { matrix: t, step: 0 }
+  const plain = t.contiguousLayout || t.mT.contiguousLayout
+  return { matrix: plain ? t : t.contiguous(), step: n * n * size }
 }
 
 /** The solution for batches of equal sizes, recorded. */

@@ -1,24 +1,20 @@
-// Counting and looking up values on the host: unique, bincount, histc, searchsorted, isin.
+// Counting and looking up values by the device's routines: unique, bincount, histc, searchsorted, isin.
 import { bool, float32, float64, int32, int64 } from '../base/dtype.ts'
 import { NotImplementedError, RuntimeError } from '../base/errors.ts'
 import { sameSizes, wrapDim } from '../base/shape.ts'
 import { type Args, op } from '../tensor/define.ts'
-import { copyValues } from '../tensor/elementwise.ts'
-import { onHost } from '../tensor/host.ts'
+import { atPointers, readsValues } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
+import { device } from '../tensor/run.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
-import { filled, tensor } from './create.ts'
-import {
-  isNanKey,
-  type Keys,
-  keysOf,
-  orderOf,
-  positionsTensor,
-  rowsOf,
-  sameKey,
-  sortRow,
-  writePositions,
-} from './order.ts'
+import { arange, filled, tensor } from './create.ts'
+import { pick, planSlices } from './gather.ts'
+import { cat } from './join.ts'
+import { nonzeroColumns } from './masks.ts'
+import { orderedType, rowsOf } from './order.ts'
+import { put } from './put.ts'
+import { diff } from './scan.ts'
+import { argsort } from './sort.ts'
 
 interface UniqueOptions {
   readonly sorted?: boolean
@@ -37,58 +33,49 @@ export interface UniqueMethod {
   (options: UniqueOptions & ({ returnInverse: true } | { returnCounts: true })): Tensor[]
 }
 
-/** Groups of equal slices: a representative of each, the group of every slice, and how many each has. */
+/** Groups of equal slices, int64: a representative of each; how many each has, and the group of every slice, if asked for. */
 interface Groups {
-  readonly first: number[]
-  readonly group: Uint32Array
-  readonly counts: number[]
+  readonly first: Tensor
+  readonly counts: Tensor | null
+  readonly group: Tensor | null
 }
 
-/** Groups slices in the order given, joining neighbours that are the same. */
-function groupsOf(order: ArrayLike<number>, same: (a: number, b: number) => boolean): Groups {
-  const n = order.length
-  const first: number[] = []
-  const counts: number[] = []
-  const group = new Uint32Array(n)
-  for (let i = 0; i < n; i++) {
-    if (i > 0 && same(order[i - 1], order[i])) counts[counts.length - 1]++
-    else {
-      first.push(order[i])
-      counts.push(1)
-    }
-    group[order[i]] = first.length - 1
-  }
-  return { first, group, counts }
+// Host routine: how many groups there are is known only after the elements were read.
+/** Groups the elements of a vector, in rising order or joining only neighbours. */
+function groupsOf(x: Tensor, sorted: boolean, inverse: boolean, counted: boolean): Groups {
+  readsValues('a result whose size depends on values (unique)')
+  const rows = rowsOf(x, 0)
+  const { count } = rows
+  const first = empty([count], int64)
+  const [counts, group] = [counted, inverse].map((asked) => (asked ? empty([count], int64) : null))
+  const to = { first: first.pointer, counts: counts ? counts.pointer : 0, inverse: group ? group.pointer : 0 }
+  const found = device().routines.groups(orderedType(rows), { from: rows.pointer, count, sorted, ...to })
+  return { first: first.narrow(0, 0, found), counts: counts ? counts.narrow(0, 0, found) : null, group }
 }
 
-/** Slices of `dim` compared element by element: the order in which they sort, and when two are equal. */
-function slices(
-  x: Tensor,
-  dim: number,
-): { n: number; order: () => Uint32Array; same: (a: number, b: number) => boolean } {
+/** The elements of a vector at positions that are known to be in it. */
+const picked = (x: Tensor, at: Tensor): Tensor => pick(x, planSlices(x, 0, at), empty(at.sizes, x.dtype))
+
+/** Groups the slices of `dim`, ordered by their elements one after the other, or joining only neighbours. */
+function sliceGroups(x: Tensor, dim: number, sorted: boolean): Groups {
   const n = x.sizes[dim]
-  const columns = rowsOf(x.detach(), dim)
-  const width = n === 0 ? 0 : x.count / n
-  const keys = keysOf(columns)
-  // Element e of slice s lies at e * n + s.
-  const same = (a: number, b: number): boolean => {
-    for (let e = 0; e < width; e++) if (!sameKey(keys, e * n + a, e * n + b)) return false
-    return true
-  }
-  const order = (): Uint32Array => {
-    let found = new Uint32Array(n).map((_, i) => i)
-    for (let e = width - 1; e >= 0; e--) {
-      const column: Keys = {
-        low: found.map((s) => keys.low[e * n + s]),
-        high: keys.high && found.map((s) => (keys.high as Uint32Array)[e * n + s]),
-      }
-      const next = new Uint32Array(n)
-      sortRow(column, 0, n, next, 0)
-      found = next.map((i) => found[i])
+  const columns = rowsOf(x, dim).reshape([-1, n])
+  let order = arange(n, { dtype: int64 })
+  if (sorted) {
+    for (let e = columns.sizes[0] - 1; e >= 0; e--) {
+      order = order.indexSelect(0, argsort(columns.select(0, e).indexSelect(0, order)))
     }
-    return found
   }
-  return { n, order, same }
+  const seen = columns.indexSelect(1, order)
+  const apart = seen
+    .narrow(1, Math.min(1, n), Math.max(n - 1, 0))
+    .ne(seen.narrow(1, 0, Math.max(n - 1, 0)))
+    .any(0)
+  const starts = cat([filled([Math.min(n, 1)], true, bool), apart], 0)
+  const [places] = nonzeroColumns(starts)
+  const ends = cat([places, filled([1], n, int64)], 0)
+  const group = empty([n], int64).scatter_(0, order, starts.cumsum(0).sub(1))
+  return { first: order.indexSelect(0, places), counts: diff(ends), group }
 }
 
 function uniqueOf(
@@ -98,22 +85,13 @@ function uniqueOf(
     const flat = dim === undefined || dim === null
     const source = flat ? x.detach().reshape(-1) : x.detach()
     const d = flat ? 0 : wrapDim(dim, x.ndim)
-    let groups: Groups
-    if (flat) {
-      const keys = keysOf(rowsOf(source, 0))
-      const order =
-        name === 'unique' ? orderOf(keys, source.count) : Uint32Array.from({ length: source.count }, (_, i) => i)
-      // As PyTorch: a NaN equals nothing, itself included.
-      groups = groupsOf(order, (a, b) => sameKey(keys, a, b) && !(x.dtype.isFloatingPoint && isNanKey(keys, a)))
-    } else {
-      const { n, order, same } = slices(source, d)
-      groups = groupsOf(name === 'unique' ? order() : Uint32Array.from({ length: n }, (_, i) => i), same)
-    }
-    const { first, group, counts: found } = groups
-    const values = source.indexSelect(d, positionsTensor(first, [first.length]))
+    const sorted = name === 'unique'
+    // As PyTorch: a NaN equals nothing, itself included.
+    const groups = flat ? groupsOf(source, sorted, inverse, counts) : sliceGroups(source, d, sorted)
+    const values = flat ? picked(source, groups.first) : source.indexSelect(d, groups.first)
     record(
       values,
-      name === 'unique' ? (flat ? 'Unique2Backward0' : 'UniqueDimBackward0') : 'UniqueConsecutiveBackward0',
+      sorted ? (flat ? 'Unique2Backward0' : 'UniqueDimBackward0') : 'UniqueConsecutiveBackward0',
       [x],
       [],
       () => {
@@ -121,8 +99,8 @@ function uniqueOf(
       },
     )
     const more: Tensor[] = []
-    if (inverse) more.push(positionsTensor(group, flat ? x.sizes : [group.length]))
-    if (counts) more.push(positionsTensor(found, [found.length]))
+    if (inverse) more.push(flat ? (groups.group as Tensor).view(x.sizes) : (groups.group as Tensor))
+    if (counts) more.push((groups.counts as Tensor).clone())
     return more.length ? [values, ...more] : values
   }
 }
@@ -147,19 +125,6 @@ export const uniqueConsecutive: Unique<Omit<UniqueOptions, 'sorted'>> = op({
   forward: (x: Tensor, inverse = false, counts = false, dim?: number | null) => consecutive(x, inverse, counts, dim),
 }) as unknown as Unique<Omit<UniqueOptions, 'sorted'>>
 
-/** The elements as float64, in row-major order. */
-function wide(x: Tensor | number): Tensor {
-  if (!(x instanceof Tensor)) return filled([], x, float64)
-  const out = empty(x.sizes, float64)
-  copyValues(x.detach(), out)
-  return out
-}
-
-/** The elements as doubles, in row-major order. */
-function doubles(x: Tensor): Float64Array {
-  return new Float64Array(wide(x).raw() as Float64Array)
-}
-
 interface BincountOptions {
   readonly weights?: Tensor | null
   readonly minlength?: number
@@ -175,31 +140,21 @@ export const bincount: (
   forward: (x: Tensor, weights?: Tensor | null, minlength = 0) => {
     if (x.dtype.kind !== 'int') throw new NotImplementedError(`"bincount_cpu" not implemented for '${x.dtype.title}'`)
     if (minlength < 0) throw new RuntimeError('minlength should be >= 0')
-    const values = wide(x).raw() as Float64Array
-    let least = 0
-    let n = minlength
-    for (let i = 0; i < values.length; i++) {
-      const v = values[i]
-      if (v < least) least = v
-      if (v >= n) n = v + 1
-    }
+    readsValues('a result whose size depends on values (bincount)')
+    const values = x.detach().to(int64).contiguous()
+    const [least, most] = values.count > 0 ? device().routines.range(values.pointer, values.count) : [0, -1]
     if (x.ndim !== 1 || least < 0) throw new RuntimeError('bincount only supports 1-d non-negative integral inputs.')
     if (weights && !sameSizes(weights.sizes, x.sizes))
       throw new RuntimeError('weights should be 1-d and have the same length as input')
+    const n = Math.max(minlength, most + 1)
     if (!weights) {
-      const counts = new Uint32Array(n)
-      for (let i = 0; i < values.length; i++) counts[values[i]]++
-      return positionsTensor(counts, [n])
+      const out = filled([n], 0, int64)
+      device().routines.tally(values.pointer, values.count, out.pointer)
+      return out
     }
     const dtype = weights.dtype === float32 ? float32 : float64
-    const out = empty([n], dtype)
-    const by = doubles(weights)
-    const raw = out.raw() as Float64Array
-    raw.fill(0)
-    values.forEach((v, i) => {
-      raw[v] += by[i]
-    })
-    return out
+    const plan = { sizes: values.sizes, strides: [0], index: values, unit: 1, size: 0 }
+    return put(filled([n], 0, dtype), plan, weights.detach().to(dtype), 'add')
   },
 })
 
@@ -221,12 +176,13 @@ export const histc: (x: Tensor, ...args: Args<[bins?: number, min?: number, max?
       if (!x.dtype.isFloatingPoint)
         throw new NotImplementedError(`"histogram_cpu" not implemented for '${x.dtype.title}'`)
       if (!(bins > 0)) throw new RuntimeError(`torch.histc(): bins must be > 0, but got ${bins}`)
-      const values = doubles(x)
+      readsValues('histc')
+      const values = x
+        .detach()
+        .to(x.dtype === float64 ? float64 : float32)
+        .contiguous()
       let [low, high] = [min, max]
-      if (low === high && values.length > 0) {
-        low = values.reduce((a, b) => Math.min(a, b))
-        high = values.reduce((a, b) => Math.max(a, b))
-      }
+      if (low === high && values.count > 0) [low, high] = [values.amin().item<number>(), values.amax().item<number>()]
       if (low === high) {
         low -= 1
         high += 1
@@ -234,13 +190,11 @@ export const histc: (x: Tensor, ...args: Args<[bins?: number, min?: number, max?
       if (!(Number.isFinite(low) && Number.isFinite(high)))
         throw new RuntimeError(`torch.histc(): range of [${low}, ${high}] is not finite`)
       if (low > high) throw new RuntimeError('torch.histc(): max must be larger than min')
-      const counts = new Float64Array(bins)
-      for (const v of values) {
-        if (v >= low && v <= high) counts[Math.min(Math.floor(((v - low) * bins) / (high - low)), bins - 1)]++
-      }
-      const wide = empty([bins], float64)
-      ;(wide.raw() as Float64Array).set(counts)
-      return wide.to(x.dtype)
+      const counts = filled([bins], 0, int32)
+      const type = x.dtype === float64 ? 'float64' : 'float32'
+      const args = { from: values.pointer, count: values.count, to: counts.pointer, bins, low, high }
+      device().routines.bins(type, args)
+      return counts.to(x.dtype)
     },
   })
 
@@ -251,32 +205,26 @@ interface SearchOptions {
   readonly sorter?: Tensor
 }
 
-/** The first position in `sorted[from, from + n)` whose element is not below `v` (or, for right, above it). */
-function lowerBound(sorted: Float64Array, from: number, n: number, v: number, right: boolean): number {
-  let low = 0
-  let high = n
-  while (low < high) {
-    const mid = (low + high) >> 1
-    const element = sorted[from + mid]
-    // NaN stands above all numbers.
-    const before = right ? !(element > v) : !(element >= v)
-    if (before && !Number.isNaN(element)) low = mid + 1
-    else high = mid
-  }
-  return low
+/** Both in a type in which they can be compared without loss, or else in double precision; contiguous. */
+function comparable(a: Tensor, b: Tensor | number): [Tensor, Tensor] {
+  const dtypes = b instanceof Tensor ? [a.dtype, b.dtype] : [float64]
+  const whole = dtypes.every((d) => d.kind === 'int' || d === bool)
+  const narrow = dtypes.every((d) => d.isFloatingPoint && d !== float64)
+  const dtype = whole ? (dtypes.includes(int64) ? int64 : int32) : narrow ? float32 : float64
+  const [x, y] = [a, b instanceof Tensor ? b : filled([], b, dtype)]
+  return [x.detach().to(dtype).contiguous(), y.detach().to(dtype).contiguous()]
 }
 
 // Host routine.
-/** Writes where each value belongs in its sorted row: `each` values belong to a row of `width`. */
-function insertions(operands: readonly Tensor[], width: number, each: number, right: boolean): void {
-  onHost('searchsorted', operands, 'rrw', (rows, values, to) => {
-    const [sorted, list] = [rows, values] as Float64Array[]
-    const found = new Uint32Array(list.length)
-    for (let i = 0; i < list.length; i++) {
-      found[i] = lowerBound(sorted, Math.floor(i / each) * width, width, list[i], right)
-    }
-    writePositions(to, found)
+/** Where each of `values` belongs in its sorted row: `each` of them belong to a row of `width`. int64. */
+function insertions(sorted: Tensor, values: Tensor, width: number, each: number, right: boolean): Tensor {
+  const out = empty(values.sizes, int64)
+  const { count } = values
+  const type = orderedType(values)
+  atPointers('searchsorted', [sorted.pointer, values.pointer, out.pointer], 'rrw', ([sorted, from, to]) => {
+    device().routines.search(type, { sorted, width, from, count, each, right, to })
   })
+  return out
 }
 
 /** Where the values would have to be inserted into the sorted rows of `sequence` to keep them sorted: int64. */
@@ -306,12 +254,10 @@ export const searchsorted: (sequence: Tensor, values: Tensor | number, options?:
         `torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value tensor must match, but we got boundaries tensor [${sequence.sizes.join(', ')}] and input value tensor [${input ? input.sizes.join(', ') : ''}]`,
       )
     }
-    const sorted = wide(sorter ? sequence.gather(-1, sorter) : sequence)
-    const list = wide(values)
+    const [sorted, list] = comparable(sorter ? sequence.gather(-1, sorter) : sequence, values)
     const width = sequence.sizes[sequence.ndim - 1]
-    const each = rows && input ? input.sizes[input.ndim - 1] : list.count
-    const out = empty(list.sizes, int64)
-    insertions([sorted, list, out], width, rows ? each : Number.POSITIVE_INFINITY, right || side === 'right')
+    const each = rows && input ? input.sizes[input.ndim - 1] : Number.POSITIVE_INFINITY
+    const out = insertions(sorted, list, width, each, right || side === 'right')
     return narrow ? out.to(int32) : out
   },
 })
@@ -350,12 +296,13 @@ export const isin: (elements: Tensor | number, tests: Tensor | number, options?:
     ],
   ],
   forward: (elements: Tensor | number, tests: Tensor | number, _unique = false, invert = false) => {
-    const out = empty(elements instanceof Tensor ? elements.sizes : [], bool)
-    onHost('isin', [wide(tests), wide(elements), out], 'rrw', (given, values, to) => {
-      const known = new Set(given as Float64Array)
-      const [list, raw] = [values as Float64Array, to as Uint8Array]
-      for (let i = 0; i < list.length; i++) raw[i] = Number((known.has(list[i]) && !Number.isNaN(list[i])) !== invert)
-    })
-    return out
+    const given = tests instanceof Tensor ? tests.detach().reshape(-1) : filled([1], tests, float64)
+    const [known, list] = comparable(given, elements)
+    const n = known.count
+    if (n === 0) return filled(list.sizes, invert, bool)
+    const sorted = known.sort().values
+    const at = insertions(sorted, list, n, Number.POSITIVE_INFINITY, false).clamp({ max: n - 1 })
+    const found = sorted.take(at).eq(list)
+    return invert ? found.logicalNot() : found
   },
 })

@@ -1,131 +1,22 @@
 // torch.optim.lr_scheduler: learning rates that change with the epochs, computed step by step as PyTorch computes them.
 import { ValueError } from '../base/errors.ts'
 import { named } from '../nn/arguments.ts'
-import { snakeCase } from '../nn/state.ts'
 import type { Args } from '../tensor/define.ts'
-import type { Tensor } from '../tensor/tensor.ts'
-import { everyCall } from '../tensor/tracer.ts'
-import { camelCase, type LearningRate, numberOf, Optimizer } from './optimizer.ts'
+import { type AnyOptimizer, cosine, LRScheduler, quotient, type Resumed } from './schedule.ts'
 
-type Group = LearningRate & { initialLr?: number }
-// biome-ignore lint/suspicious/noExplicitAny: optimizers of all options
-type AnyOptimizer = Optimizer<any>
-
-function requireOptimizer(optimizer: unknown): void {
-  if (!(optimizer instanceof Optimizer)) throw new TypeError(`${typeof optimizer} is not an Optimizer`)
-}
-
-/** What all schedulers store and give back. */
-abstract class Stateful {
-  readonly optimizer: AnyOptimizer
-  /** The rates set last, one a group. */
-  protected lastLr: number[] = []
-
-  constructor(optimizer: AnyOptimizer) {
-    requireOptimizer(optimizer)
-    this.optimizer = optimizer
-  }
-
-  protected get groups(): Group[] {
-    return this.optimizer.paramGroups as Group[]
-  }
-
-  /** The learning rates now, one a group. */
-  protected rates(): number[] {
-    return this.groups.map((g) => numberOf(g.lr))
-  }
-
-  /** The rates that the last step set, one a group. */
-  getLastLr(): number[] {
-    return [...this.lastLr]
-  }
-
-  /** The scheduler's counts and options, for a checkpoint. Functions are left out. */
-  stateDict(): Record<string, unknown> {
-    const own = Object.entries(this).filter(([key]) => key !== 'optimizer' && key !== 'lrLambdas')
-    return Object.fromEntries(own.map(([key, value]) => [snakeCase(key), value]))
-  }
-
-  /** Takes over what `stateDict` gave. */
-  loadStateDict(stateDict: Readonly<Record<string, unknown>>): void {
-    for (const [key, value] of Object.entries(stateDict))
-      (this as unknown as Record<string, unknown>)[camelCase(key)] = value
-  }
-}
-
-let warned = false
-function warnOfOrder(): void {
-  if (!warned) {
-    console.warn(
-      'UserWarning: Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and later, you should call them in the opposite order: `optimizer.step()` before `lr_scheduler.step()`.  Failure to do this will result in PyTorch skipping the first value of the learning rate schedule. See more details at https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate',
-    )
-  }
-  warned = true
-}
-
-/** The base of schedulers: `step()` after each epoch (after the optimizer's steps) sets the groups' rates. */
-export abstract class LRScheduler extends Stateful {
-  lastEpoch: number
-  /** The rates that the groups started from. */
-  readonly baseLrs: number[]
-  protected stepCount = 0
-  /** True during the step that the constructor makes. */
-  protected initial = false
-
-  constructor(optimizer: AnyOptimizer, lastEpoch = -1) {
-    super(optimizer)
-    this.groups.forEach((group, i) => {
-      if (lastEpoch === -1) group.initialLr ??= numberOf(group.lr)
-      else if (group.initialLr === undefined) {
-        throw new ValueError(
-          `param 'initial_lr' is not specified in param_groups[${i}] when resuming scheduler with last_epoch >= 0.`,
-        )
-      }
-    })
-    this.baseLrs = this.groups.map((g) => g.initialLr as number)
-    this.lastEpoch = lastEpoch
-  }
-
-  /** The groups' next rates, from the present ones and `lastEpoch`. */
-  abstract getLr(): number[]
-
-  /** Sets the first rates; called at the end of a subclass's constructor. */
-  protected start(): void {
-    this.initial = true
-    this.step()
-    this.initial = false
-  }
-
-  /** Goes on to the next epoch. */
-  step(): void {
-    everyCall(() => this.advance())
-  }
-
-  private advance(): void {
-    if (this.stepCount === 1 && this.optimizer.steps === 0) warnOfOrder()
-    this.stepCount++
-    this.lastEpoch++
-    const values = this.getLr()
-    this.groups.forEach((group, i) => {
-      group.lr = values[i]
-    })
-    this.lastLr = this.rates()
-  }
-
-  protected scaled(factor: number): number[] {
-    return this.rates().map((lr) => lr * factor)
-  }
-}
-
-interface Resumed {
-  /** Where to go on from; -1 starts anew. */
-  readonly lastEpoch?: number
-}
+export { ChainedScheduler, SequentialLR } from './composed.ts'
+export { CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR } from './cycles.ts'
+export { ReduceLROnPlateau } from './plateau.ts'
+export { LRScheduler, Scheduler } from './schedule.ts'
 
 type Lambda = (epoch: number) => number
 
-/** The initial rates times a function of the epoch, one for all groups or one each. */
-export class LambdaLR extends LRScheduler {
+function missing(name: string, argument: string): TypeError {
+  return new TypeError(`${name}.__init__() missing 1 required positional argument: '${argument}'`)
+}
+
+/** What schedulers by functions share: one for all groups, or one each, and a state without them. */
+abstract class ByFunction extends LRScheduler {
   readonly lrLambdas: readonly Lambda[]
 
   constructor(
@@ -133,18 +24,41 @@ export class LambdaLR extends LRScheduler {
     lrLambda: Lambda | readonly Lambda[],
     ...rest: Args<[lastEpoch?: number], Resumed>
   ) {
-    const [, lastEpoch] = named<[unknown, number]>('LambdaLR', 'lr_lambda, last_epoch', [lrLambda, ...rest])
+    const [, lastEpoch] = named<[unknown, number]>(new.target.name, 'lr_lambda, last_epoch', [lrLambda, ...rest])
     super(optimizer, lastEpoch)
-    const list = typeof lrLambda === 'function' ? this.groups.map(() => lrLambda) : lrLambda
+    const list = Array.isArray(lrLambda) ? (lrLambda as Lambda[]) : this.groups.map(() => lrLambda as Lambda)
     if (list.length !== this.groups.length) {
       throw new ValueError(`Expected ${this.groups.length} lr_lambdas, but got ${list.length}`)
     }
-    this.lrLambdas = list
+    const other = list.find((f) => typeof f !== 'function')
+    if (other !== undefined) throw new TypeError(`lr_lambda should be a function, but got ${typeof other}`)
+    this.lrLambdas = [...list]
     this.start()
   }
 
+  override stateDict(): Record<string, unknown> {
+    return { ...super.stateDict(), lr_lambdas: this.lrLambdas.map(() => null) }
+  }
+
+  override loadStateDict(stateDict: Readonly<Record<string, unknown>>): void {
+    const { lr_lambdas: _, ...rest } = stateDict
+    super.loadStateDict(rest)
+  }
+}
+
+/** The initial rates times a function of the epoch, one for all groups or one each. */
+export class LambdaLR extends ByFunction {
   getLr(): number[] {
+    this.notAsked()
     return this.baseLrs.map((lr, i) => lr * this.lrLambdas[i](this.lastEpoch))
+  }
+}
+
+/** Multiplies the rates at each epoch by a function of it, one for all groups or one each. */
+export class MultiplicativeLR extends ByFunction {
+  getLr(): number[] {
+    this.notAsked()
+    return this.initial ? this.rates() : this.rates().map((lr, i) => lr * this.lrLambdas[i](this.lastEpoch))
   }
 }
 
@@ -160,11 +74,12 @@ export class StepLR extends LRScheduler {
       Resumed & { stepSize?: number; gamma?: number }
     >
   ) {
-    const [stepSize = 1, gamma = 0.1, lastEpoch] = named<[number, number, number]>(
+    const [stepSize, gamma = 0.1, lastEpoch] = named<[number, number, number]>(
       'StepLR',
       'step_size, gamma, last_epoch',
       args,
     )
+    if (stepSize === undefined) throw missing('StepLR', 'step_size')
     super(optimizer, lastEpoch)
     this.stepSize = stepSize
     this.gamma = gamma
@@ -172,13 +87,20 @@ export class StepLR extends LRScheduler {
   }
 
   getLr(): number[] {
+    this.notAsked()
+    if (this.stepSize === 0 && this.lastEpoch !== 0) quotient(this.lastEpoch, 0)
     return this.lastEpoch === 0 || this.lastEpoch % this.stepSize !== 0 ? this.rates() : this.scaled(this.gamma)
+  }
+
+  protected override closedForm(): number[] {
+    return this.baseLrs.map((lr) => lr * this.gamma ** Math.floor(quotient(this.lastEpoch, this.stepSize)))
   }
 }
 
 /** Multiplies the rates by gamma at each of the milestones. */
 export class MultiStepLR extends LRScheduler {
-  readonly milestones: readonly number[]
+  /** How often each epoch is a milestone. */
+  readonly milestones: Readonly<Record<number, number>>
   readonly gamma: number
 
   constructor(
@@ -192,14 +114,23 @@ export class MultiStepLR extends LRScheduler {
       [[...milestones], ...rest],
     )
     super(optimizer, lastEpoch)
-    this.milestones = [...milestones]
+    const counts: Record<number, number> = {}
+    for (const epoch of milestones) counts[epoch] = (counts[epoch] ?? 0) + 1
+    this.milestones = counts
     this.gamma = gamma
     this.start()
   }
 
   getLr(): number[] {
-    const times = this.milestones.filter((m) => m === this.lastEpoch).length
+    this.notAsked()
+    const times = this.milestones[this.lastEpoch] ?? 0
     return times === 0 ? this.rates() : this.scaled(this.gamma ** times)
+  }
+
+  protected override closedForm(): number[] {
+    let passed = 0
+    for (const [epoch, times] of Object.entries(this.milestones)) if (Number(epoch) <= this.lastEpoch) passed += times
+    return this.baseLrs.map((lr) => lr * this.gamma ** passed)
   }
 }
 
@@ -231,8 +162,14 @@ export class ConstantLR extends LRScheduler {
   }
 
   getLr(): number[] {
+    this.notAsked()
     if (this.lastEpoch === 0) return this.scaled(this.factor)
-    return this.lastEpoch === this.totalIters ? this.scaled(1 / this.factor) : this.rates()
+    return this.lastEpoch === this.totalIters ? this.scaled(quotient(1, this.factor)) : this.rates()
+  }
+
+  protected override closedForm(): number[] {
+    const over = Number(this.lastEpoch >= this.totalIters)
+    return this.baseLrs.map((lr) => lr * (this.factor + over * (1 - this.factor)))
   }
 }
 
@@ -270,11 +207,19 @@ export class LinearLR extends LRScheduler {
   }
 
   getLr(): number[] {
+    this.notAsked()
     const { startFactor, totalIters, lastEpoch } = this
     if (lastEpoch === 0) return this.scaled(startFactor)
     if (this.initial || lastEpoch > totalIters) return this.rates()
     const rise = this.endFactor - startFactor
-    return this.scaled(1 + rise / (totalIters * startFactor + (lastEpoch - 1) * rise))
+    return this.scaled(1 + quotient(rise, totalIters * startFactor + (lastEpoch - 1) * rise))
+  }
+
+  protected override closedForm(): number[] {
+    const { startFactor, endFactor, totalIters, lastEpoch } = this
+    return this.baseLrs.map(
+      (lr) => lr * (startFactor + quotient((endFactor - startFactor) * Math.min(totalIters, lastEpoch), totalIters)),
+    )
   }
 }
 
@@ -286,14 +231,20 @@ export class ExponentialLR extends LRScheduler {
     optimizer: AnyOptimizer,
     ...args: Args<[gamma: number, lastEpoch?: number], Resumed & { gamma?: number }>
   ) {
-    const [gamma = 1, lastEpoch] = named<[number, number]>('ExponentialLR', 'gamma, last_epoch', args)
+    const [gamma, lastEpoch] = named<[number, number]>('ExponentialLR', 'gamma, last_epoch', args)
+    if (gamma === undefined) throw missing('ExponentialLR', 'gamma')
     super(optimizer, lastEpoch)
     this.gamma = gamma
     this.start()
   }
 
   getLr(): number[] {
+    this.notAsked()
     return this.initial ? this.rates() : this.scaled(this.gamma)
+  }
+
+  protected override closedForm(): number[] {
+    return this.baseLrs.map((lr) => lr * this.gamma ** this.lastEpoch)
   }
 }
 
@@ -311,11 +262,12 @@ export class CosineAnnealingLR extends LRScheduler {
     optimizer: AnyOptimizer,
     ...args: Args<[TMax: number, etaMin?: number, lastEpoch?: number], CosineOptions>
   ) {
-    const [TMax = 1, etaMin = 0, lastEpoch] = named<[number, number, number]>(
+    const [TMax, etaMin = 0, lastEpoch] = named<[number, number, number]>(
       'CosineAnnealingLR',
       'T_max, eta_min, last_epoch',
       args,
     )
+    if (TMax === undefined) throw missing('CosineAnnealingLR', 'T_max')
     super(optimizer, lastEpoch)
     this.TMax = TMax
     this.etaMin = etaMin
@@ -323,114 +275,60 @@ export class CosineAnnealingLR extends LRScheduler {
   }
 
   getLr(): number[] {
+    this.notAsked()
     const { TMax, etaMin, lastEpoch } = this
     if (this.initial) return this.rates()
-    const cos = (epoch: number): number => Math.cos((Math.PI * epoch) / TMax)
+    if (this.stepCount === 1 && lastEpoch > 0) return this.closedForm()
+    const cos = (epoch: number): number => cosine(quotient(Math.PI * epoch, TMax))
     if ((lastEpoch - 1 - TMax) % (2 * TMax) === 0) {
       return this.rates().map((lr, i) => lr + ((this.baseLrs[i] - etaMin) * (1 - cos(1))) / 2)
     }
-    return this.rates().map((lr) => ((1 + cos(lastEpoch)) / (1 + cos(lastEpoch - 1))) * (lr - etaMin) + etaMin)
+    return this.rates().map((lr) => quotient(1 + cos(lastEpoch), 1 + cos(lastEpoch - 1)) * (lr - etaMin) + etaMin)
+  }
+
+  protected override closedForm(): number[] {
+    const { TMax, etaMin, lastEpoch } = this
+    const cos = cosine(quotient(Math.PI * lastEpoch, TMax))
+    return this.baseLrs.map((lr) => etaMin + ((lr - etaMin) * (1 + cos)) / 2)
   }
 }
 
-interface PlateauOptions {
-  readonly mode?: 'min' | 'max'
-  readonly factor?: number
-  /** Epochs without improvement that are let pass. */
-  readonly patience?: number
-  readonly threshold?: number
-  readonly thresholdMode?: 'rel' | 'abs'
-  /** Epochs to wait after a reduction. */
-  readonly cooldown?: number
-  readonly minLr?: number | readonly number[]
-  readonly eps?: number
+interface PolynomialOptions extends Resumed {
+  readonly totalIters?: number
+  readonly power?: number
 }
 
-/** Multiplies the rates by `factor` (0.1) when a metric has not improved for `patience` (10) epochs. */
-export class ReduceLROnPlateau extends Stateful {
-  readonly mode: 'min' | 'max'
-  readonly factor: number
-  readonly patience: number
-  readonly threshold: number
-  readonly thresholdMode: 'rel' | 'abs'
-  readonly cooldown: number
-  readonly minLrs: readonly number[]
-  readonly eps: number
-  best: number
-  lastEpoch = 0
-  numBadEpochs = 0
-  cooldownCounter = 0
+/** The initial rates times (1 - epoch / totalIters) ** power: down to 0 in `totalIters` (5) epochs, in a line for power 1. */
+export class PolynomialLR extends LRScheduler {
+  readonly totalIters: number
+  readonly power: number
 
   constructor(
     optimizer: AnyOptimizer,
-    ...args: Args<[mode?: 'min' | 'max', factor?: number, patience?: number, threshold?: number], PlateauOptions>
+    ...args: Args<[totalIters?: number, power?: number, lastEpoch?: number], PolynomialOptions>
   ) {
-    super(optimizer)
-    const [
-      mode = 'min',
-      factor = 0.1,
-      patience = 10,
-      threshold = 1e-4,
-      thresholdMode = 'rel',
-      cooldown = 0,
-      minLr = 0,
-      eps = 1e-8,
-    ] = named<['min' | 'max', number, number, number, 'rel' | 'abs', number, number | number[], number]>(
-      'ReduceLROnPlateau',
-      'mode, factor, patience, threshold, threshold_mode, cooldown, min_lr, eps',
+    const [totalIters = 5, power = 1, lastEpoch] = named<[number, number, number]>(
+      'PolynomialLR',
+      'total_iters, power, last_epoch',
       args,
     )
-    if (factor >= 1) throw new ValueError('Factor should be < 1.0.')
-    if (mode !== 'min' && mode !== 'max') throw new ValueError(`mode ${String(mode)} is unknown!`)
-    if (thresholdMode !== 'rel' && thresholdMode !== 'abs')
-      throw new ValueError(`threshold mode ${String(thresholdMode)} is unknown!`)
-    const floors = typeof minLr === 'number' ? this.groups.map(() => minLr) : minLr
-    if (floors.length !== this.groups.length)
-      throw new ValueError(`expected ${this.groups.length} min_lrs, got ${floors.length}`)
-    this.mode = mode
-    this.factor = factor
-    this.patience = patience
-    this.threshold = threshold
-    this.thresholdMode = thresholdMode
-    this.cooldown = cooldown
-    this.minLrs = floors
-    this.eps = eps
-    this.best = mode === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
-    this.lastLr = this.rates()
+    super(optimizer, lastEpoch)
+    this.totalIters = totalIters
+    this.power = power
+    this.start()
   }
 
-  /** Takes note of a metric after an epoch, and lowers the rates if it has not improved for too long. */
-  step(metrics: number | Tensor): void {
-    const current = numberOf(metrics)
-    this.lastEpoch++
-    if (this.isBetter(current)) {
-      this.best = current
-      this.numBadEpochs = 0
-    } else this.numBadEpochs++
-    if (this.cooldownCounter > 0) {
-      this.cooldownCounter--
-      this.numBadEpochs = 0
-    }
-    if (this.numBadEpochs > this.patience) {
-      this.reduce()
-      this.cooldownCounter = this.cooldown
-      this.numBadEpochs = 0
-    }
-    this.lastLr = this.rates()
+  getLr(): number[] {
+    this.notAsked()
+    const { totalIters, power, lastEpoch } = this
+    if (this.initial || lastEpoch > totalIters) return this.rates()
+    const left = (epoch: number): number => 1 - quotient(epoch, totalIters)
+    return this.scaled(quotient(left(lastEpoch), left(lastEpoch - 1)) ** power)
   }
 
-  private isBetter(current: number): boolean {
-    const sign = this.mode === 'min' ? -1 : 1
-    const bar =
-      this.thresholdMode === 'rel' ? this.best * (1 + sign * this.threshold) : this.best + sign * this.threshold
-    return this.mode === 'min' ? current < bar : current > bar
-  }
-
-  private reduce(): void {
-    this.groups.forEach((group, i) => {
-      const before = numberOf(group.lr)
-      const after = Math.max(before * this.factor, this.minLrs[i] ?? this.minLrs[0])
-      if (before - after > this.eps) group.lr = after
-    })
+  protected override closedForm(): number[] {
+    const { totalIters, power, lastEpoch } = this
+    const left = 1 - quotient(Math.min(totalIters, lastEpoch), totalIters)
+    return this.baseLrs.map((lr) => lr * left ** power)
   }
 }

@@ -265,9 +265,9 @@ export abstract class Optimizer<O extends object = LearningRate> {
     saved.forEach((group, i) => {
       const own = this.paramGroups[i] as Record<string, unknown> & { params: Tensor[] }
       for (const [j, p] of own.params.entries()) byPlace.set(group.params[j], p)
-      for (const key of Object.keys(own)) {
-        const value = group[snakeCase(key)]
-        if (key !== 'params' && value !== undefined) own[key] = value
+      for (const [spelt, value] of Object.entries(group)) {
+        const key = camelCase(spelt)
+        if (key !== 'params' && value !== undefined && !(key in this.fixed)) own[key] = value
       }
     })
     this.state.clear()

@@ -7,6 +7,7 @@ import { numelOf, type Sizes, sameSizes } from '../base/shape.ts'
 import { complexOps, complexSafe, isComplexValue, notImplemented } from './complex.ts'
 import type { Binary } from './elementwise.ts'
 import { isGradEnabled } from './mode.ts'
+import { nameResult } from './named.ts'
 import { requiresGrad } from './node.ts'
 import { empty, Tensor } from './tensor.ts'
 
@@ -19,8 +20,13 @@ export type Num = number | bigint | boolean
 /** A tensor or a scalar. */
 export type TensorLike = Tensor | Num | Complex
 
+/** Where a result goes: a tensor, or a list of them for an op with several results. */
+export interface Out {
+  readonly out?: Tensor | readonly Tensor[]
+}
+
 /** Arguments as PyTorch takes them: by position, or by name in one trailing options object, or some of each. */
-export type Args<P extends unknown[], O> = P | Mixed<Required<P>, O>
+export type Args<P extends unknown[], O> = P | Mixed<Required<P>, O & Out>
 
 type Mixed<P extends unknown[], O> =
   | [options: O]
@@ -80,18 +86,80 @@ export function inPlaceOf(fn: Binary): (x: Tensor, y: TensorLike) => Tensor {
 
 /** `out` of an op: checks the dtype, takes the result's shape and values. */
 export function writeOut(name: string, result: Tensor, out: Tensor): Tensor {
-  if (isGradEnabled() && (requiresGrad(out) || requiresGrad(result))) {
+  if (!(out instanceof Tensor)) throw new TypeError(`${name}(): argument 'out' must be Tensor, not list`)
+  checkUnrecorded(name, [result], [out])
+  checkCast(result.dtype, out.dtype)
+  return fill(out, result)
+}
+
+/**
+ * `out` of an op with several results: the same object (or list) with the tensors of `outs` in it, which took the results'
+ * shapes and values. Their dtypes must be the results', or ones these can be cast to if `casts`.
+ */
+export function writeOuts<R extends object>(name: string, results: R, outs: readonly Tensor[], casts = false): R {
+  const keys = Object.keys(results)
+  const values = Object.values(results) as Tensor[]
+  if (keys.length !== outs.length)
+    throw new TypeError(`${name}(): expected tuple of ${keys.length} elements but got ${outs.length}`)
+  checkUnrecorded(name, values, outs)
+  for (const [i, { dtype }] of values.entries()) {
+    const given = outs[i].dtype
+    if (casts ? canCast(dtype, given) : dtype === given) continue
+    throw new RuntimeError(
+      casts
+        ? `${name}: Expected ${keys[i]} to be safely castable from ${dtype.title} dtype, but got ${keys[i]} with dtype ${given.title}`
+        : `Expected out tensor to have dtype ${nativeName(dtype)}, but got ${nativeName(given)} instead`,
+    )
+  }
+  for (const [i, value] of values.entries()) {
+    // The results of ops that cut a tensor into pieces may not be resized, as in PyTorch.
+    if (Array.isArray(results)) outs[i].copy_(value)
+    else fill(outs[i], value)
+  }
+  return Object.assign(results, Object.fromEntries(keys.map((key, i) => [key, outs[i]])))
+}
+
+function checkUnrecorded(name: string, results: readonly Tensor[], outs: readonly Tensor[]): void {
+  if (isGradEnabled() && [...results, ...outs].some(requiresGrad)) {
     throw new RuntimeError(
       `${name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.`,
     )
   }
-  checkCast(result.dtype, out.dtype)
+}
+
+/** Dtypes as PyTorch's own source spells them. */
+const NATIVE: Readonly<Record<string, string>> = {
+  Float: 'float',
+  Double: 'double',
+  Half: 'c10::Half',
+  BFloat16: 'c10::BFloat16',
+  Long: 'long int',
+  Int: 'int',
+  Short: 'short int',
+  Char: 'signed char',
+  Byte: 'unsigned char',
+  Bool: 'bool',
+  ComplexFloat: 'c10::complex<float>',
+  ComplexDouble: 'c10::complex<double>',
+}
+const nativeName = ({ title }: DType): string => NATIVE[title] ?? title
+
+/** Gives `out` the result's shape and values. */
+function fill(out: Tensor, result: Tensor): Tensor {
   if (!sameSizes(out.sizes, result.sizes)) resize(out, result.sizes)
   out.copy_(result)
   return out
 }
 
+let warned = false
+
 function resize(out: Tensor, sizes: Sizes): void {
+  if (out.count > 0 && !warned) {
+    warned = true
+    console.warn(
+      `UserWarning: An output with one or more elements was resized since it had shape [${out.sizes.join(', ')}], which does not match the required output shape [${sizes.join(', ')}]. This behavior is deprecated, and in a future PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).`,
+    )
+  }
   const fresh = empty(sizes, out.dtype)
   out.storage = fresh.storage
   out.sizes = sizes
@@ -107,9 +175,9 @@ export function checkCast(from: DType, to: DType): void {
     throw new RuntimeError(`result type ${from.title} can't be cast to the desired output type ${to.title}`)
 }
 
-/** Gradient names as PyTorch shows them: `logSoftmax` gives `LogSoftmaxBackward0`. */
+/** Gradient names as PyTorch shows them: `logSoftmax` gives `LogSoftmaxBackward0`, `log1p` gives `Log1PBackward0`. */
 export function gradientName(name: string): string {
-  return `${name[0].toUpperCase()}${name.slice(1)}Backward0`
+  return `${name.replace(/^[a-z]|(?<=[0-9])[a-z]/g, (letter) => letter.toUpperCase())}Backward0`
 }
 
 /** A parsed signature. */
@@ -127,9 +195,21 @@ export function parse(signature: string): Signature {
     .map((s) => s.trim())
     .filter(Boolean)) {
     if (part === '*') positional = names.length
-    else names.push(part.replace(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase()))
+    else names.push(part.replace(/(?<!^)_([a-z0-9])/g, (_, c: string) => c.toUpperCase()))
   }
   return { names, positional: positional < 0 ? names.length : positional }
+}
+
+const isOut = (x: unknown): boolean =>
+  x instanceof Tensor || (Array.isArray(x) && x.length > 0 && x.every((item) => item instanceof Tensor))
+
+function writeTo(name: string, result: unknown, out: Tensor | readonly Tensor[]): unknown {
+  if (result instanceof Tensor) return writeOut(name, result, out as Tensor)
+  if (out instanceof Tensor) throw new TypeError(`${name}(): argument 'out' must be tuple of Tensors, not Tensor`)
+  const results = typeof result === 'object' && result !== null ? Object.values(result) : []
+  if (results.length === 0 || !results.every((item) => item instanceof Tensor))
+    throw new TypeError(`${name}() got an unexpected keyword argument 'out'`)
+  return writeOuts(name, result as object, out)
 }
 
 /** True for `{...}` literals, which carry named arguments. */
@@ -158,6 +238,8 @@ export function bind(name: string, s: Signature, given: unknown[]): unknown[] {
   return bound
 }
 
+const snake = (name: string): string => name.replace(/(?<=[a-z0-9])[A-Z]/g, (c) => `_${c.toLowerCase()}`)
+
 export interface OpRecordOf<F> {
   readonly name: string
   readonly python?: string
@@ -179,13 +261,14 @@ export interface OpRecordOf<F> {
 // biome-ignore lint/suspicious/noExplicitAny: arguments are checked by the caller's type F
 export function op<F extends (...args: any[]) => unknown>(r: OpRecordOf<(...args: any[]) => ReturnType<F>>): F {
   const s = parse(r.signature)
+  const returnType = (r.python ?? snake(r.name)).replaceAll('.', '_')
   let complex: ((...args: unknown[]) => unknown) | null | undefined
   const call = (forward: (...args: unknown[]) => unknown, given: unknown[]): unknown => {
     const last = given[given.length - 1]
-    let out: Tensor | undefined
-    if (isOptions(last) && last.out instanceof Tensor && !s.names.includes('out')) {
+    let out: Tensor | readonly Tensor[] | undefined
+    if (isOptions(last) && isOut(last.out) && !s.names.includes('out')) {
       const { out: target, ...rest } = last
-      out = target as Tensor
+      out = target as Tensor | readonly Tensor[]
       given[given.length - 1] = Object.keys(rest).length ? rest : undefined
     }
     const bound = bind(r.name, s, given)
@@ -199,7 +282,8 @@ export function op<F extends (...args: any[]) => unknown>(r: OpRecordOf<(...args
       checkCast(value.dtype, x.dtype)
       result = x.copy_(value)
     }
-    return out ? writeOut(r.name, result as Tensor, out) : result
+    if (!(result instanceof Tensor)) nameResult(result, returnType)
+    return out ? writeTo(r.name, result, out) : result
   }
   const fn = (...given: unknown[]): unknown => call(r.forward, given)
   const inPlace = r.inPlace && ((...given: unknown[]): unknown => call(r.inPlace as F, given))

@@ -2,7 +2,7 @@
 // Gradients that no user can have seen are given back as soon as their last reader has run.
 import { RuntimeError } from '../base/errors.ts'
 import { sameSizes } from '../base/shape.ts'
-import { enableGrad, isAnomalyEnabled, noGrad } from './mode.ts'
+import { enableGrad, isAnomalyCheckNanEnabled, isAnomalyEnabled, noGrad } from './mode.ts'
 import { AccumulateGrad, historyOf, leafOf, type Node } from './node.ts'
 import { closeArena, openArena, release, type Storage, settle } from './storage.ts'
 import type { Tensor } from './tensor.ts'
@@ -29,11 +29,11 @@ interface Pending {
 type Captures = Map<Node, { readonly output: number; readonly position: number }[]>
 
 /** The gradient to start from: the one given, checked, or 1 for a one-element root. */
-function startGradient(root: Tensor, given: Tensor | null | undefined): Tensor {
+function startGradient(root: Tensor, given: Tensor | null | undefined, i: number): Tensor {
   if (given) {
     if (!sameSizes(given.sizes, root.sizes)) {
       throw new RuntimeError(
-        `Mismatch in shape: grad_output has a shape of ${given.shape} and output has a shape of ${root.shape}.`,
+        `Mismatch in shape: grad_output[${i}] has a shape of ${given.shape} and output[${i}] has a shape of ${root.shape}.`,
       )
     }
     return given
@@ -57,7 +57,7 @@ export function runBackward(
     const starts = roots.map((root, i) => {
       const node = historyOf(root)
       if (!node) throw new RuntimeError(`element ${i} of tensors does not require grad and does not have a grad_fn`)
-      return { node, output: root.nodeOutput, grad: startGradient(root, given[i]) }
+      return { node, output: root.nodeOutput, grad: startGradient(root, given[i], i) }
     })
     for (const s of starts) count(s.node, pending, captures)
     const arena: Storage[] = []
@@ -236,7 +236,7 @@ class Pass {
     } finally {
       if (suspended) openArena(this.arena)
     }
-    if (isAnomalyEnabled()) checkNaN(node, inputs)
+    if (isAnomalyEnabled() && isAnomalyCheckNanEnabled()) checkNaN(node, inputs)
     if (this.arena && !suspended) {
       for (const g of inputs) if (g) g.storage.holds++
       for (let i = mark; i < this.arena.length; i++) if (this.arena[i].holds === 0) release(this.arena[i])

@@ -3,6 +3,7 @@
 let gradEnabled = true
 let inference = false
 let anomaly = false
+let checksNan = true
 
 /** Restores the previous mode when disposed: `using _ = torch.noGrad()`. */
 export class ModeGuard {
@@ -28,6 +29,7 @@ export function isInferenceModeEnabled(): boolean {
   return inference
 }
 
+/** True while `detectAnomaly` or `setDetectAnomaly` is on. */
 export function isAnomalyEnabled(): boolean {
   return anomaly
 }
@@ -77,23 +79,46 @@ export function setGradEnabled<T>(enabled: boolean, fn?: () => T): T | ModeGuard
   return switchMode('setGradEnabled', () => setGrad(enabled), fn)
 }
 
-/** As `noGrad`. (PyTorch also refuses the tensors made inside in later recording; here they are like any others.) */
-export function inferenceMode(): ModeGuard
+/**
+ * As `noGrad`; and the tensors made inside can't be saved for backward later, nor changed in place outside. With `mode`
+ * false what is inside of it is as outside of all inference modes.
+ */
+export function inferenceMode(mode?: boolean): ModeGuard
 export function inferenceMode<T>(fn: () => T): T
-export function inferenceMode<T>(fn?: () => T): T | ModeGuard {
+export function inferenceMode<T>(mode: boolean, fn: () => T): T
+export function inferenceMode<T>(mode: boolean | (() => T) = true, body?: () => T): T | ModeGuard {
+  const on = typeof mode === 'function' ? true : mode
   return switchMode(
     'inferenceMode',
     () => {
-      const restore = setGrad(false)
+      const restore = setGrad(!on)
       const before = inference
-      inference = true
+      inference = on
       return () => {
         inference = before
         restore()
       }
     },
-    fn,
+    typeof mode === 'function' ? mode : body,
   )
+}
+
+/** True if anomaly detection looks for NaN, too. */
+export function isAnomalyCheckNanEnabled(): boolean {
+  return checksNan
+}
+
+/**
+ * Turns anomaly detection on or off (see `detectAnomaly`), with `checkNan` false without the search for NaN; the guard,
+ * if disposed, restores what was.
+ */
+export function setDetectAnomaly(mode: boolean, checkNan = true): ModeGuard {
+  const before = [anomaly, checksNan] as const
+  anomaly = mode
+  checksNan = checkNan
+  return new ModeGuard(() => {
+    ;[anomaly, checksNan] = before
+  })
 }
 
 /** While on, backward reports the forward call whose gradient failed or became NaN. Slow: every op keeps a stack. */

@@ -1,6 +1,6 @@
 // Nodes of the autograd graph: what made a tensor, what it needs to go backwards, and where the gradients go next.
 import { RuntimeError } from '../base/errors.ts'
-import { enableGrad, isAnomalyEnabled, isGradEnabled } from './mode.ts'
+import { enableGrad, isAnomalyEnabled, isGradEnabled, isInferenceModeEnabled, noGrad } from './mode.ts'
 import type { GradHook, Leaf, Tensor } from './tensor.ts'
 
 /** One gradient per input of the node, null where none is needed or known. */
@@ -18,6 +18,31 @@ export type Backward = (
 
 /** As `Backward` for the common case of one output. */
 export type BackwardOne = (g: Tensor, saved: readonly Tensor[], needs: readonly boolean[]) => Gradients
+
+/** What is kept of a saved tensor instead of it, and how it comes back. */
+export interface SavedTensorHooks {
+  pack(x: Tensor): unknown
+  unpack(packed: unknown): Tensor
+}
+
+let savedHooks: SavedTensorHooks | null = null
+
+/** Sets what is done with tensors that are saved for backward; answers what was done before. */
+export function setSavedTensorHooks(hooks: SavedTensorHooks | null): SavedTensorHooks | null {
+  const before = savedHooks
+  savedHooks = hooks
+  return before
+}
+
+/** Called with a node's gradients before and after it ran; a list that it returns replaces the latter. */
+export type NodeHook = (
+  gradInputs: readonly (Tensor | null)[],
+  gradOutputs: readonly (Tensor | null)[],
+) => readonly (Tensor | null)[] | null | undefined | void
+/** Called with the gradients of a node's outputs; a list that it returns replaces them. */
+export type NodePreHook = (
+  gradOutputs: readonly (Tensor | null)[],
+) => readonly (Tensor | null)[] | null | undefined | void
 
 const NOTHING: readonly Tensor[] = []
 const NO_VERSIONS: readonly number[] = []
@@ -44,7 +69,11 @@ export class Node {
   /** Where the operation was called, in anomaly mode. */
   readonly trace: string | null
   /** Runs user code, so its gradients may be kept by the user. */
-  readonly foreign: boolean
+  foreign: boolean
+  /** What hooks made of the saved tensors, and the hooks that unpack it. */
+  private packed: { readonly items: readonly unknown[]; readonly hooks: SavedTensorHooks } | null = null
+  private before: NodePreHook[] | null = null
+  private after: NodeHook[] | null = null
 
   constructor(
     name: string,
@@ -70,8 +99,45 @@ export class Node {
     if (saved.length === 0) this.versions = NO_VERSIONS
     else {
       const versions = new Array<number>(saved.length)
-      for (let i = 0; i < saved.length; i++) versions[i] = saved[i].storage.version
+      for (let i = 0; i < saved.length; i++) {
+        const { storage } = saved[i]
+        if (storage.inference) throw savedInference()
+        versions[i] = storage.version
+      }
       this.versions = versions
+      if (savedHooks !== null) this.pack(saved, savedHooks)
+    }
+  }
+
+  private pack(saved: readonly Tensor[], hooks: SavedTensorHooks): void {
+    // What hooks compute is not recorded, nor packed in turn.
+    setSavedTensorHooks(null)
+    try {
+      this.packed = { items: noGrad(() => saved.map((x) => hooks.pack(x))), hooks }
+      this.saved = []
+    } finally {
+      setSavedTensorHooks(hooks)
+    }
+  }
+
+  /** Calls `hook(gradInputs, gradOutputs)` after this node ran; what it returns replaces the gradients of the inputs. */
+  registerHook(hook: NodeHook): { remove(): void } {
+    return this.hooked((this.after ??= []), hook)
+  }
+
+  /** Calls `hook(gradOutputs)` before this node runs; what it returns replaces the gradients of the outputs. */
+  registerPrehook(hook: NodePreHook): { remove(): void } {
+    return this.hooked((this.before ??= []), hook)
+  }
+
+  private hooked<H>(list: H[], hook: H): { remove(): void } {
+    this.foreign = true
+    list.push(hook)
+    return {
+      remove() {
+        const at = list.indexOf(hook)
+        if (at >= 0) list.splice(at, 1)
+      },
     }
   }
 
@@ -83,6 +149,8 @@ export class Node {
         'Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True (retainGraph: true) if you need to backward through the graph a second time or if you need to access saved tensors after calling backward.',
       )
     }
+    const { packed } = this
+    if (packed) return packed.items.map((item) => packed.hooks.unpack(item))
     for (let i = 0; i < saved.length; i++) {
       const found = saved[i].storage.version
       if (found !== this.versions[i]) throw changedInPlace(saved[i], found, this.versions[i])
@@ -93,14 +161,26 @@ export class Node {
   /** The gradients of the inputs, from those of the outputs. */
   run(grads: readonly (Tensor | null)[], needs: readonly boolean[]): Gradients {
     const saved = this.savedTensors
+    if (this.before !== null || this.after !== null) return this.runHooked(grads, saved, needs)
     return this.single
       ? (this.backward as BackwardOne)(grads[0] as Tensor, saved, needs)
       : (this.backward as Backward)(grads, saved, needs)
   }
 
+  private runHooked(given: readonly (Tensor | null)[], saved: readonly Tensor[], needs: readonly boolean[]): Gradients {
+    let grads = given
+    for (const hook of [...(this.before ?? [])]) grads = hook(grads) ?? grads
+    let found: readonly (Tensor | null)[] = this.single
+      ? (this.backward as BackwardOne)(grads[0] as Tensor, saved, needs)
+      : (this.backward as Backward)(grads, saved, needs)
+    for (const hook of [...(this.after ?? [])]) found = hook(found, grads) ?? found
+    return [...found]
+  }
+
   /** Forgets the saved tensors, after a backward that does not retain the graph. */
   release(): void {
-    if (this.saved && this.saved.length > 0) this.saved = null
+    if (this.saved && (this.saved.length > 0 || this.packed)) this.saved = null
+    this.packed = null
   }
 
   /** [node, output] for each input, as PyTorch's `next_functions`. */
@@ -115,6 +195,12 @@ export class Node {
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
   }
+}
+
+function savedInference(): RuntimeError {
+  return new RuntimeError(
+    'Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.',
+  )
 }
 
 function changedInPlace(x: Tensor, found: number, expected: number): RuntimeError {
@@ -267,6 +353,11 @@ const MANY_VIEWS: ReadonlySet<string> = new Set(['SplitBackward0', 'SplitWithSiz
  * Throws RuntimeError for a leaf that requires a gradient (or a view of one) while recording.
  */
 export function changeInPlace(x: Tensor): void {
+  if (x.storage.inference && !isInferenceModeEnabled()) {
+    throw new RuntimeError(
+      'Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details.',
+    )
+  }
   if (isGradEnabled()) {
     if (x.node === null && x.leaf?.requiresGrad) {
       throw new RuntimeError('a leaf Variable that requires grad is being used in an in-place operation.')

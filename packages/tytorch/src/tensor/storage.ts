@@ -3,6 +3,7 @@
 // See docs/decisions/memory.md for the figures behind the sizes.
 import { memory } from '../backend/memory.ts'
 import { collector } from './collector.ts'
+import { isInferenceModeEnabled } from './mode.ts'
 import { tracer } from './tracer.ts'
 
 /** Storages of at most this many bytes share slabs: a WeakRef for each would cost more than the op that made it. */
@@ -55,6 +56,8 @@ export class Storage {
   holds = 0
   /** Made inside the arena that is open now, and not yet known to be kept. */
   temporary = false
+  /** Made inside `inferenceMode`: autograd never keeps it. */
+  inference = false
   readonly slab: Slab | null
   watched: Watched | null = null
 
@@ -92,6 +95,7 @@ export function allocate(bytes: number): Storage {
     arena.push(storage)
     storage.temporary = true
   }
+  if (isInferenceModeEnabled()) storage.inference = true
   if (tracer !== null) tracer.allocated(storage)
   return storage
 }

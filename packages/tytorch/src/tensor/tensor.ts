@@ -367,8 +367,9 @@ export class Tensor {
     return this.dtype.kind === 'complex'
   }
 
-  /** How often the storage was changed in place. */
+  /** How often the storage was changed in place. Throws RuntimeError for tensors made inside `inferenceMode`. */
   get version(): number {
+    if (this.storage.inference) throw new RuntimeError('Inference tensors do not track version counter.')
     return this.storage.version
   }
 

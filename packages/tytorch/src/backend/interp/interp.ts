@@ -5,11 +5,15 @@ import { castValue, evaluateNode, type Value } from '../../ir/evaluate.ts'
 import { type Expr, sources, topological } from '../../ir/expr.ts'
 import type { Kernel, MapPass, ReducePass, Store } from '../../ir/kernel.ts'
 import { verify } from '../../ir/verify.ts'
+import { denseOf } from '../dense.ts'
 import type { Device, Extent, FlatKernel, RowsArgs, Scalar } from '../device.ts'
 import { finish } from '../epilogue.ts'
 import { memory } from '../memory.ts'
 import { convolution } from './convolution.ts'
+import { createPanels } from './dense.ts'
 import { matmul } from './matmul.ts'
+import { routines } from './routines.ts'
+import { plainTurns } from './turns.ts'
 
 type Stride = readonly [number, number, number]
 
@@ -60,7 +64,7 @@ function writeElement(dtype: DType, pointer: number, value: Value): void {
 
 /** The byte address of element `index` of argument `arg` in the current row. */
 function address(at: Cursor, arg: number, index: number): number {
-  return at.row[arg] + (at.kernel.args[arg].per === 'element' ? index * at.strides[arg][2] : 0)
+  return at.row[arg] + (at.kernel.args[arg].per === 'row' ? 0 : index * at.strides[arg][2])
 }
 
 /** Expressions in an order in which operands come first; `src` holds the places of each one's operands. */
@@ -91,8 +95,11 @@ function evaluateAt(e: Expr, src: readonly Value[], at: Cursor): Value {
   switch (e.op) {
     case 'load':
       return readElement(at.kernel.args[e.arg].dtype, address(at, e.arg, at.index))
-    case 'gather':
-      return readElement(at.kernel.args[e.arg].dtype, address(at, e.arg, src[0] as number))
+    case 'gather': {
+      const { dtype, per } = at.kernel.args[e.arg]
+      const place = address(at, e.arg, per === 'table' ? at.index : (src[0] as number))
+      return readElement(dtype, per === 'table' ? place + (src[0] as number) * dtype.itemsize : place)
+    }
     case 'scalar':
       return at.scalars[e.index]
     case 'index':
@@ -226,5 +233,20 @@ export function createInterpreter(): Device {
     const operands = epilogue.operands.map((o) => ({ at: o.pointer, row: o.row * bytes, column: bytes }))
     finish(launch, dtype, epilogue.value, { ...args, cRow: args.cRow * bytes, cColumn: bytes, operands })
   }
-  return { name: 'interp', flat, launch, host, matmul: product, convolution, pickRows, joinBlocks }
+  const dense = denseOf(product, createPanels)
+  return {
+    name: 'interp',
+    draws: null,
+    fourier: null,
+    flat,
+    launch,
+    host,
+    matmul: product,
+    convolution,
+    pickRows,
+    joinBlocks,
+    routines,
+    dense: () => dense,
+    turns: () => plainTurns,
+  }
 }

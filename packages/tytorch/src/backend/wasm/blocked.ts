@@ -79,7 +79,7 @@ export class Blocked {
       let l = 0
       do {
         const k = Math.min(blockK, p.k - l)
-        const panels = this.panels(p, p.b + l * p.bRow + j * p.bColumn, n, k, packB)
+        const panels = this.panels(p, p.b + l * p.bRow + j * p.bColumn, n, k, packA, packB)
         for (let i = 0; i < p.m; i += blockM) {
           const m = Math.min(blockM, p.m - i)
           const strips = this.strips(p, p.a + i * p.aRow + l * p.aColumn, m, k, packA)
@@ -177,12 +177,13 @@ export class Blocked {
     return p.m > few && p.k * p.bRow > 384 * 1024
   }
 
-  private panels(p: Product, b: number, n: number, k: number, pack: boolean): Panels {
+  private panels(p: Product, b: number, n: number, k: number, packA: boolean, pack: boolean): Panels {
     const panel = this.width * this.size
     const tail = n % this.width
     const whole = n - tail
     const width = tail > this.width / 2 ? this.width : this.width / 2
-    const inPlace = tail === width && p.bColumn === this.size
+    // Kernels that read a packed A take packed panels of B only.
+    const inPlace = tail === width && p.bColumn === this.size && !packA
     const copied = (pack ? whole : 0) + (tail > 0 && !inPlace ? width : 0)
     const packed = copied > 0 ? this.packedB.ensure(k * copied * this.size) : 0
     const tailAt = inPlace ? b + whole * this.size : pack ? packed + whole * k * this.size : packed

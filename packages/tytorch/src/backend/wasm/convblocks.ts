@@ -4,10 +4,9 @@ import type { ConvolutionArgs, ConvolutionPart, Triple } from '../device.ts'
 import { memory } from '../memory.ts'
 import { ACROSS } from './convkernels.ts'
 import { type Band, type Plan, Planner, type WindowPlan } from './convplan.ts'
-import { ConvKernels, freeTable, type Table, table } from './convtables.ts'
-import { DTYPES, hostOf, share } from './convtask.ts'
+import { type ConvKernels, freeTable, kernelsOf, type Table, table } from './convtables.ts'
+import { share } from './convtask.ts'
 import { covered, volume } from './convwindows.ts'
-import { elementOf } from './element.ts'
 import { cutRows, panelWidth } from './gemm.ts'
 
 /** Plans kept for shapes seen before. */
@@ -46,7 +45,7 @@ export class Bench {
 
   constructor(index: number) {
     this.index = index
-    this.kernels = new ConvKernels(elementOf(DTYPES[index >> 2], hostOf(index)))
+    this.kernels = kernelsOf(index)
     this.size = this.kernels.element.bytes
     this.width = panelWidth(this.kernels.element)
   }
@@ -181,9 +180,9 @@ export class Bench {
       const n = (block % blocks) * plan.images
       const images = Math.min(plan.images, batch - n)
       if (g !== group) {
-        const { u8 } = memory.views
-        u8.fill(0, bias, bias + columns * size)
-        if (args.bias !== 0) u8.copyWithin(bias, args.bias + g * target * size, args.bias + (g + 1) * target * size)
+        this.kernels.turning.zero(columns, bias)
+        if (args.bias !== 0)
+          memory.views.u8.copyWithin(bias, args.bias + g * target * size, args.bias + (g + 1) * target * size)
         group = g
       }
       if (work !== ready) {
@@ -250,8 +249,7 @@ export class Bench {
     const [d, h, w] = axes.map((axis, i) => covered(axis.edge, size[i]))
     const [de, he, we] = axes.map((axis) => axis.edge)
     const count = [d, h, w].map(([first, end]) => end - first)
-    if (volume(count as unknown as Triple) < volume(bordered))
-      memory.views.u8.fill(0, target, target + images * volume(bordered) * pixel)
+    if (volume(count as unknown as Triple) < volume(bordered)) turning.zero(images * volume(bordered) * pitch, target)
     const plane = volume(size) * bytes
     const line = size[2] * bytes
     // Whole lines that follow each other in both are one line.
@@ -302,7 +300,7 @@ export class Bench {
     for (let p = 0; p * width < columns; p++) {
       const to = gradient + p * pixels * row
       const channels = Math.min(width, target - p * width)
-      if (channels < lane) memory.views.u8.fill(0, to, to + pixels * row)
+      if (channels < lane) this.kernels.turning.zero(pixels * lane, to)
       for (let i = 0; i < images; i++) {
         const from = args.y + (((n + i) * groups + g) * target + p * width) * plane + band.first * size
         this.kernels.turning.turn(1, 0, 0, channels, band.pixels, from, plane, to + i * band.pixels * row, row)
@@ -315,7 +313,7 @@ export class Bench {
     const { plan, args, panels, pieces, splits } = task
     const count = this.channels('weight', args).columns / this.width
     const [zeroBytes, , , panelBytes] = this.areas('weight', plan, args)
-    memory.views.u8.fill(0, scratch, scratch + this.width * this.size)
+    this.kernels.turning.zero(this.width, scratch)
     const own = scratch + zeroBytes
     const { runs } = plan.bands[0].windows[0].chunks[0]
     const [first, end] = share(piece, pieces, args.groups * count * splits)

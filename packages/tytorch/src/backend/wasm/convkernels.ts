@@ -69,15 +69,20 @@ export const ACROSS = 8
 
 /**
  * Channels by neighbouring pixels of a stack of bordered planes: tap k of a pixel is `table[k]` bytes after it. Weights lie
- * at `a` as [k][ACROSS]; sums start from a value a channel at `init` and go to rows of y, `yRow` apart.
+ * at `a` as [k][ACROSS]; sums start from a value a channel at `init` and go to lines of y, `yRow` apart for channels. A
+ * line has `tiles` tiles side by side and one more that begins `last` bytes after the line.
  */
 export type ShiftBlock = (
+  lines: number,
   tiles: number,
+  last: number,
   k: number,
   table: number,
   image: number,
+  imageLine: number,
   a: number,
   y: number,
+  yLine: number,
   yRow: number,
   init: number,
 ) => void
@@ -262,12 +267,24 @@ function emitAcrossTile(module: Module, element: Element, rows: number, width: n
 /** Adds a `ShiftBlock`, exported as `run`, for `rows` channels and tiles of `width` x 16 bytes. */
 export function emitShift(module: Module, element: Element, rows: number, width: number): void {
   const tile = emitShiftTile(module, element, rows, width)
-  const f = module.func('run', Array(8).fill(I32))
-  const [tiles, k, table, image, a, y, yRow, init] = Array(8).keys()
-  countdown(f, tiles, 1, () => {
-    for (const argument of [k, table, image, a, y, yRow, init]) f.get(argument)
+  const f = module.func('run', Array(12).fill(I32))
+  const [lines, tiles, last, k, table, image, imageLine, a, y, yLine, yRow, init] = Array(12).keys()
+  const [left, from, to] = integers(f, 3)
+  const one = (): void => {
+    for (const argument of [k, table, from, a, to, yRow, init]) f.get(argument)
     f.call(tile)
-    f.inc(image, width * 16).inc(y, width * 16)
+  }
+  countdown(f, lines, 1, () => {
+    f.get(tiles).set(left).get(image).set(from).get(y).set(to)
+    countdown(f, left, 1, () => {
+      one()
+      f.inc(from, width * 16).inc(to, width * 16)
+    })
+    setSum(f, from, image, last)
+    setSum(f, to, y, last)
+    one()
+    setSum(f, image, image, imageLine)
+    setSum(f, y, y, yLine)
   })
 }
 

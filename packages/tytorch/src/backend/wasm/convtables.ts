@@ -12,8 +12,9 @@ import {
   type ShiftBlock,
   type WeightBlock,
 } from './convkernels.ts'
+import { DTYPES, hostOf } from './convtask.ts'
 import { emitTurning, type Turning } from './convturning.ts'
-import type { Element } from './element.ts'
+import { type Element, elementOf } from './element.ts'
 
 /** Kernels by what they are specialised to, each emitted when it is first asked for. */
 export class ConvKernels {
@@ -56,11 +57,28 @@ export class ConvKernels {
   }
 }
 
-function instantiate<Exports>(emit: (module: Module) => void): Exports {
+/** The exports of a new module. */
+export function instantiate<Exports>(emit: (module: Module) => void): Exports {
   const module = new Module({ shared: memory.shared, maximum: memory.maximum })
   emit(module)
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { env: { memory: memory.wasm } })
   return instance.exports as unknown as Exports
+}
+
+const kernels: ConvKernels[] = []
+
+/** This thread's kernels of a dtype and a host. */
+export function kernelsOf(index: number): ConvKernels {
+  return (kernels[index] ??= new ConvKernels(elementOf(DTYPES[index >> 2], hostOf(index))))
+}
+
+const compiled = new Map<string, unknown>()
+
+/** This thread's function `run` of a module that `emit` writes, by what it is specialised to. */
+export function compiledFor<Run>(key: string, emit: (module: Module) => void): Run {
+  let run = compiled.get(key)
+  if (!run) compiled.set(key, (run = instantiate<{ run: Run }>(emit).run))
+  return run as Run
 }
 
 /** A block of memory that grows to the largest size asked for and is kept for the next call. */

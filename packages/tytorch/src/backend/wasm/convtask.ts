@@ -40,3 +40,19 @@ export function decodeArgs(numbers: Float64Array, at: number): ConvolutionArgs {
 export function share(piece: number, pieces: number, count: number): readonly [number, number] {
   return [Math.floor((piece * count) / pieces), Math.floor(((piece + 1) * count) / pieces)]
 }
+
+/** Shapes that have a number at a time. */
+const SHAPES = 64
+const numbers = new Map<string, number>()
+let serial = 0
+
+/** In the main thread: a number for a part's geometry, by which other threads find what they know of it. */
+export function shapeNumber(index: number, part: ConvolutionPart, geometry: readonly number[]): number {
+  const key = `${index} ${part} ${geometry.join(' ')}`
+  let id = numbers.get(key)
+  if (id === undefined) {
+    if (numbers.size >= SHAPES) numbers.delete(numbers.keys().next().value as string)
+    numbers.set(key, (id = serial++))
+  }
+  return id
+}

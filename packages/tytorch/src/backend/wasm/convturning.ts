@@ -62,8 +62,8 @@ export interface Turning {
     source: number,
     panel: number,
   ): void
-  /** target += source, elements. */
-  add(count: number, source: number, target: number): void
+  /** Zeros in `count` elements: a typed array on shared memory fills byte by byte. */
+  zero(count: number, target: number): void
   /**
    * target[i] = source[i * sourceStep] for lines of `count` elements, each filled on both sides: `before` zeros, then
    * the elements, then `after` zeros.
@@ -88,7 +88,7 @@ export function emitTurning(module: Module, element: Element): void {
   emitSpread(module, element)
   emitTable(module, element, 'scatter')
   emitTable(module, element, 'gather')
-  emitAdd(module, element)
+  emitZero(module, element)
   emitLines(module, element)
 }
 
@@ -297,17 +297,17 @@ function emitTable(module: Module, element: Element, name: 'scatter' | 'gather')
   })
 }
 
-function emitAdd(module: Module, element: Element): void {
-  const f = module.func('add', Array(3).fill(I32))
-  const [count, source, target] = Array(3).keys()
-  countdown(f, count, element.lanes, () => {
-    f.get(target).get(target).mem(v128.load).get(source).mem(v128.load).op(element.add).mem(v128.store)
-    f.inc(source, 16).inc(target, 16)
+function emitZero(module: Module, element: Element): void {
+  const f = module.func('zero', Array(2).fill(I32))
+  const [count, target] = Array(2).keys()
+  const [zero] = vectors(f, 1)
+  countdown(f, count, 8 * element.lanes, () => {
+    store(f, target, Array(8).fill(zero))
+    f.inc(target, 128)
   })
   countdown(f, count, 1, () => {
-    f.get(target).get(target).mem(element.loadFirst).get(source).mem(element.loadFirst).op(element.add)
-    f.memLane(element.storeLane, 0)
-    f.inc(source, element.bytes).inc(target, element.bytes)
+    f.get(target).get(zero).memLane(element.storeLane, 0)
+    f.inc(target, element.bytes)
   })
 }
 
@@ -315,6 +315,7 @@ function emitLines(module: Module, element: Element): void {
   const f = module.func('lines', Array(9).fill(I32))
   const [lines, before, count, after, source, sourceLine, sourceStep, target, targetLine] = Array(9).keys()
   const [left, from, to] = integers(f, 3)
+  const some = vectors(f, 4)
   const zeros = (amount: number): void => {
     f.get(amount).set(left)
     countdown(f, left, 1, () => {
@@ -328,10 +329,30 @@ function emitLines(module: Module, element: Element): void {
     f.get(count).set(left)
     f.get(sourceStep).i32(element.bytes).op(i32.eq)
     f.if(() => {
+      countdown(f, left, 4 * element.lanes, () => {
+        load(f, v128.load, from, some)
+        store(f, to, some)
+        f.inc(from, 64).inc(to, 64)
+      })
       countdown(f, left, element.lanes, () => {
         f.get(to).get(from).mem(v128.load).mem(v128.store)
         f.inc(from, 16).inc(to, 16)
       })
+    })
+    f.get(sourceStep)
+      .i32(2 * element.bytes)
+      .op(i32.eq)
+    f.if(() => {
+      // One element stays, for vectors reach one beyond the last that is picked.
+      f.inc(left, -1)
+      countdown(f, left, element.lanes, () => {
+        f.get(to).get(from).mem(v128.load).get(from).mem(v128.load, 16)
+        if (element.lanes === 4) f.shuffle32([0, 2, 4, 6])
+        else f.shuffle64([0, 2])
+        f.mem(v128.store)
+        f.inc(from, 32).inc(to, 16)
+      })
+      f.inc(left, 1)
     })
     countdown(f, left, 1, () => {
       copyOne(f, element, to, from)

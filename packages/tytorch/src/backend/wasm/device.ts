@@ -2,21 +2,28 @@
 // and prepares launches so that a call allocates nothing.
 import { RuntimeError } from '../../base/errors.ts'
 import { type Kernel, refuseComplex } from '../../ir/kernel.ts'
-import type { Device, Extent, FlatKernel, Scalar } from '../device.ts'
+import { type Dense, denseOf } from '../dense.ts'
+import type { Device, Draws, Extent, FlatKernel, FourierArgs, Scalar } from '../device.ts'
 import { memory, reserved } from '../memory.ts'
+import type { Turns } from '../turns.ts'
 import { type Code, compile } from './code.ts'
 import { type Convolution, createConvolution } from './convolution.ts'
+import { createPanels } from './dense.ts'
 import { scalarOffset } from './descriptor.ts'
+import { createDraws } from './draws.ts'
 import { detect, type Host } from './features.ts'
 import { foldInParts, inParts, type Parts } from './folds.ts'
+import { createFourier } from './fourier.ts'
 import { Layout } from './layout.ts'
 import { emitFlat, isDivision, type Kinds, nodesOf } from './loops.ts'
 import { createMatmul, type Matmul } from './matmul.ts'
 import { createMoves, type Moves } from './moves.ts'
+import { routines } from './routines.ts'
 import { emitRows } from './rows.ts'
 import type { Access } from './storage.ts'
 import { type Cuttable, cuttable, launchCut, PIECE_NS, threadedFlat } from './threads.ts'
 import { emitTiles } from './tiles.ts'
+import { createTurns } from './turns.ts'
 
 type Strides = readonly (readonly [number, number, number])[]
 
@@ -38,6 +45,10 @@ export function createWasmDevice(host: Host = detect()): Device {
   let matmul: Matmul | null = null
   let moves: Moves | null = null
   let convolution: Convolution | null = null
+  let dense: Dense | null = null
+  let turns: Turns | null = null
+  let draws: Draws | null = null
+  let fourier: ((args: FourierArgs) => void) | null = null
   const byKernel = new WeakMap<Kernel, Compiled>()
   const bySignature = new Map<string, Compiled>()
 
@@ -132,6 +143,14 @@ export function createWasmDevice(host: Host = detect()): Device {
 
   return {
     name: 'wasm',
+    get draws() {
+      draws ??= createDraws(host)
+      return draws
+    },
+    fourier(args) {
+      fourier ??= createFourier(host)
+      fourier(args)
+    },
     flat,
     launch,
     host: (_name, pointers, _access, run) => run(pointers),
@@ -150,6 +169,15 @@ export function createWasmDevice(host: Host = detect()): Device {
     joinBlocks(to, pointers, count, bytes) {
       moves ??= createMoves()
       moves.joinBlocks(to, pointers, count, bytes)
+    },
+    routines,
+    dense() {
+      dense ??= denseOf(this.matmul, (dtype) => createPanels(dtype, host))
+      return dense
+    },
+    turns() {
+      turns ??= createTurns()
+      return turns
     },
   }
 }
@@ -202,7 +230,7 @@ function signatureOf(kernel: Kernel): string {
   const passes = kernel.passes.map((p) =>
     p.kind === 'map' ? stores(p.stores) : `${ids(p.init)}/${ids(p.step)}/${ids(p.merge)}`,
   )
-  const args = kernel.args.map((a) => `${a.dtype.name} ${a.per}`)
+  const args = kernel.args.map((a) => `${a.dtype.name} ${a.per}${a.after ? ` ${a.after.arg}+${a.after.bytes}` : ''}`)
   return [args.join(), kernel.scalars.join(), ...passes, stores(kernel.rowStores)].join('|')
 }
 

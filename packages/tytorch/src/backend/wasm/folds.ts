@@ -35,8 +35,9 @@ export function inParts(kernel: Kernel): Parts | null {
   const merged = substitution((e) => (e.op === 'other' ? load(e.index, e.type) : null))
   const moved = substitution((e) => (e.op === 'load' ? load(e.arg + accumulators.length, e.type) : null))
   const finished = kernel.rowStores.map((s) => ({ arg: s.arg + accumulators.length, value: moved(s.value) }))
-  // A gather's positions count from the row's start, and a part begins elsewhere.
-  if ([...pass.step, ...finished.map((s) => s.value)].some(gathers)) return null
+  // A gather's positions count from the row's start, and a part begins elsewhere; those in tables count from each place.
+  const gathers = (e: Expr): boolean => topological([e]).some((n) => n.op === 'gather' && args[n.arg].per !== 'table')
+  if (pass.step.some(gathers) || kernel.rowStores.some((s) => gathers(s.value))) return null
   return {
     part: {
       name: `${kernel.name} of a part`,
@@ -47,7 +48,7 @@ export function inParts(kernel: Kernel): Parts | null {
     },
     whole: {
       name: `${kernel.name} of parts`,
-      args: [...accumulators.map((dtype): Arg => ({ dtype, mode: 'read', per: 'element' })), ...args],
+      args: [...accumulators.map((dtype): Arg => ({ dtype, mode: 'read', per: 'element' })), ...args.map(alone)],
       scalars,
       passes: [{ ...pass, step: pass.merge.map(merged) }],
       rowStores: finished,
@@ -56,7 +57,8 @@ export function inParts(kernel: Kernel): Parts | null {
   }
 }
 
-const gathers = (e: Expr): boolean => topological([e]).some((node) => node.op === 'gather')
+/** Without what is said of other arguments, which have other places here. */
+const alone = ({ dtype, mode, per }: Arg): Arg => ({ dtype, mode, per })
 
 /** Elements of a part are a multiple of this: the block by which a long row is folded. */
 const BLOCK = 4096

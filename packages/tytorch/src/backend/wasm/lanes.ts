@@ -2,14 +2,14 @@
 // pairs; or on one element held in all lanes, by the same instructions, so that tails get the same bits as the rest.
 import type { ComputeType, DType } from '../../base/dtype.ts'
 import type { Expr } from '../../ir/expr.ts'
-import { I32, i32, i32x4 } from './assembler.ts'
+import { I64, i32, i32x4, i64, i64x2 } from './assembler.ts'
 import type { Frame } from './frame.ts'
 import { apply, type Group, isWide, operandsOf, splatOf, type Value } from './operations.ts'
 import {
   type Access,
   decode,
   loadGroups,
-  loadLane,
+  loadLaneAt,
   loadSplat,
   type Parts,
   storeElement,
@@ -27,7 +27,8 @@ export interface Row {
 export interface Operands {
   dtype(arg: number): DType
   access(arg: number): Access
-  row(arg: number): Row
+  /** Null for tables, in which `gather` counts from the place that `access` tells. */
+  row(arg: number): Row | null
 }
 
 /** `count` groups of four elements, or one element (`element`), on which expressions are evaluated once each. */
@@ -66,6 +67,11 @@ export class Lanes implements Group {
     for (const r of roots) visit(r)
     for (const e of order) if (e.op === 'load') this.values.set(e, this.load(e.arg))
     for (const e of order) if (e.op !== 'load') this.values.set(e, this.compute(e))
+  }
+
+  /** Computes nodes in this order, operands before their users; a load is of use at once. */
+  evaluateInOrder(nodes: readonly Expr[]): void {
+    for (const e of nodes) this.values.set(e, e.op === 'load' ? this.load(e.arg) : this.compute(e))
   }
 
   /** The value of an evaluated node in group `u`. */
@@ -142,8 +148,8 @@ export class Lanes implements Group {
   private load(arg: number): Value[] {
     const dtype = this.operands.dtype(arg)
     const access = this.operands.access(arg)
-    if (this.element) return [{ parts: loadSplat(this.frame, dtype, access.pointer), form: 'any' }]
-    if (access.kind === 's') return [{ parts: loadSplat(this.frame, dtype, access.pointer), form: 'any' }]
+    if (this.element) return [{ parts: loadSplat(this.frame, dtype, access), form: 'any' }]
+    if (access.kind === 's') return [{ parts: loadSplat(this.frame, dtype, access), form: 'any' }]
     return loadGroups(this.frame, dtype, access, this.count).map((parts) => ({ parts, form: 'narrow' }))
   }
 
@@ -157,21 +163,44 @@ export class Lanes implements Group {
   private gather(arg: number, position: Expr, u: number): Value {
     const { f } = this.frame
     const dtype = this.operands.dtype(arg)
+    const size = dtype.itemsize
     const row = this.operands.row(arg)
     const [at] = this.parts(position, u, false)
-    const address = f.local(I32)
     const raw = this.frame.vectors(this.partsOf(dtype.compute))
+    const bytes = this.frame.vector()
+    f.get(at)
+    // From lane to lane its place moves by a local, or by a constant.
+    let step: number | null = null
+    let offset = 0
+    let constant = 0
+    if (row) {
+      f.get(row.stride).op(i32x4.splat).op(i32x4.mul).get(row.pointer)
+      step = row.laneStride
+    } else {
+      const access = this.operands.access(arg)
+      if (size > 1) f.i32(Math.log2(size)).op(i32x4.shl)
+      f.get(access.pointer)
+      offset = access.offset ?? 0
+      if (access.kind === 'g') step = access.stride
+      else if (access.kind === 'c') constant = size
+    }
+    f.op(i32x4.splat).op(i32x4.add).set(bytes)
+    const pair = f.local(I64)
     const perPart = 4 / raw.length
     for (let lane = 0; lane < (this.element ? 1 : 4); lane++) {
-      f.get(at).lane(i32x4.extractLane, lane).get(row.stride).op(i32.mul).get(row.pointer).op(i32.add)
-      if (row.laneStride !== null && u * 4 + lane > 0) {
-        f.get(row.laneStride)
-          .i32(u * 4 + lane)
-          .op(i32.mul)
-          .op(i32.add)
+      const place = u * 4 + lane
+      const address = (): void => {
+        // Two lanes at a time take less than an extraction each.
+        if (lane % 2 === 0) {
+          f.get(bytes)
+            .lane(i64x2.extractLane, lane >> 1)
+            .tee(pair)
+        } else f.get(pair).i64(32n).op(i64.shrU)
+        f.op(i32.wrapI64)
+        if (step !== null && place > 0) f.get(step).i32(place).op(i32.mul).op(i32.add)
       }
-      f.set(address)
-      loadLane(this.frame, dtype, address, raw[Math.floor(lane / perPart)], lane % perPart)
+      const v = raw[Math.floor(lane / perPart)]
+      loadLaneAt(this.frame, dtype, address, v, lane % perPart, offset + place * constant)
     }
     return { parts: raw.map((v) => decode(this.frame, dtype, v)), form: this.element ? 'any' : 'narrow' }
   }

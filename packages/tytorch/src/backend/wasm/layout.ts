@@ -25,6 +25,7 @@ export class Layout {
   private readonly sizes: readonly number[]
   private readonly perRow: readonly boolean[]
   private readonly gathered: readonly boolean[]
+  private readonly tables: readonly boolean[]
   /** Stored to; a write with stride 0 must keep to one element after the other. */
   private readonly written: readonly boolean[]
   /** Elements may be visited in any order and shape. */
@@ -37,9 +38,11 @@ export class Layout {
     this.strides = [new Int32Array(n), new Int32Array(n), new Int32Array(n)]
     this.sizes = kernel.args.map((a) => a.dtype.itemsize)
     this.perRow = kernel.args.map((a) => a.per === 'row')
-    this.gathered = kernel.args.map((_, i) => nodes.some((e) => e.op === 'gather' && e.arg === i))
+    this.tables = kernel.args.map((a) => a.per === 'table')
+    const gathered = nodes.flatMap((e) => (e.op === 'gather' && !this.tables[e.arg] ? [e.arg] : []))
+    this.gathered = kernel.args.map((_, i) => gathered.includes(i))
     this.written = kernel.args.map((a) => a.mode !== 'read')
-    const positional = nodes.some((e) => e.op === 'index' || e.op === 'gather')
+    const positional = gathered.length > 0 || nodes.some((e) => e.op === 'index')
     this.folds = kernel.rowStores.length > 0 || kernel.passes.some((p) => p.kind === 'reduce')
     this.free =
       !positional &&
@@ -128,7 +131,8 @@ export class Layout {
   /** Arguments whose elements are neither adjacent nor shared along an axis. */
   private scattered(axis: 0 | 1 | 2): number {
     let count = 0
-    for (let i = 0; i < this.sizes.length; i++) if (!this.perRow[i] && this.kind(i, axis) === 2) count++
+    for (let i = 0; i < this.sizes.length; i++)
+      if (!this.perRow[i] && !this.tables[i] && this.kind(i, axis) === 2) count++
     return count
   }
 
@@ -136,7 +140,8 @@ export class Layout {
     const { extent } = this
     this.axis = 'inner'
     if (this.free) {
-      if (extent[1] >= SHORT && extent[0] >= SHORT && this.transposed()) this.axis = 'tiles'
+      if (extent[1] >= SHORT && extent[0] >= SHORT && !this.tables.includes(true) && this.transposed())
+        this.axis = 'tiles'
     } else if (extent[1] * extent[2] >= 4) {
       const further = extent[1] < 4 && extent[2] > extent[1]
       if (further || (this.scattered(1) > 0 && extent[2] >= 4 && this.scattered(2) === 0)) this.swap(1, 2)

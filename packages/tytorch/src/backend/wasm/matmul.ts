@@ -187,7 +187,11 @@ class Products {
     const count = Math.ceil(total / chunk)
     if (count === 1) return false
     const largest = { ...p, m: axis === ROWS ? chunk : p.m, n: axis === COLUMNS ? chunk : p.n }
-    const bytes = axis === BATCH ? this.multiplier.needsBatch(largest) : this.multiplier.needs(largest)
+    // The last piece is smaller, but smaller products may be cut into larger blocks.
+    const rest = total - (count - 1) * chunk
+    const last = { ...p, m: axis === ROWS ? rest : p.m, n: axis === COLUMNS ? rest : p.n }
+    const needs = (q: Product): number => (axis === BATCH ? this.multiplier.needsBatch(q) : this.multiplier.needs(q))
+    const bytes = Math.max(needs(largest), needs(last))
     const steps = batch ? [batch.count, batch.a * this.size, batch.b * this.size, batch.c * this.size] : [1, 0, 0, 0]
     const { m, n, k, a, aRow, aColumn, b, bRow, bColumn, c, cRow, cColumn, init, initRow, initColumn } = p
     const start = init === area.zeros ? 0 : init

@@ -118,6 +118,9 @@ function width(on: Group, src: readonly Expr[], u: number): boolean {
   return forms.length > 0 && forms.every((form) => form === 'wide')
 }
 
+/** True for a constant without a bit set. */
+const isZero = (e: Expr): boolean => e.op === 'const' && (Object.is(Number(e.value), 0) || e.value === false)
+
 /** Pushes an operation's result for one vector of each operand. */
 function emit(on: Group, e: Expr, v: readonly number[]): void {
   const { f, host } = on.frame
@@ -144,7 +147,10 @@ function emit(on: Group, e: Expr, v: readonly number[]): void {
       return
     }
     case 'select':
-      f.get(b).get(c).get(a).op(v128.bitselect)
+      // One instruction instead of three where one side has no bits set.
+      if (isZero(e.src[1])) f.get(c).get(a).op(v128.andnot)
+      else if (isZero(e.src[2])) f.get(b).get(a).op(v128.and)
+      else f.get(b).get(c).get(a).op(v128.bitselect)
       return
     case 'min':
     case 'max':

@@ -1,12 +1,14 @@
 // Folding a row into accumulators: several lanes of several interleaved groups at once, block by block, so that a
 // float32 sum of a long row is as accurate as PyTorch's cascade. `merge` joins lanes, groups and blocks: parts of a row
 // are interleaved, so it must not rely on which part came first.
-import { acc, type Expr, other } from '../../ir/expr.ts'
+import { acc, type Expr, other, topological } from '../../ir/expr.ts'
 import type { ReducePass } from '../../ir/kernel.ts'
-import { I32, i32 } from './assembler.ts'
+import { I32, i32, v128 } from './assembler.ts'
+import type { Host } from './features.ts'
 import type { Frame } from './frame.ts'
 import { Lanes, type Operands } from './lanes.ts'
 import { isWide, splatOf, type Value } from './operations.ts'
+import { schedule } from './schedule.ts'
 import type { Parts } from './storage.ts'
 
 /** Elements of a row folded into one set of accumulators before these are joined with the total. */
@@ -14,13 +16,56 @@ const BLOCK = 4096
 /** The same where a lane folds a whole row: its sums have no other lanes to share rounding with. */
 const ROW_BLOCK = 256
 
+/** From so many accumulators on, the order of computation decides whether they stay in registers. */
+export const MANY = 4
+
 /** What folding one pass needs; `scratch` is the byte offset, from parameter 0, of memory to bounce vectors through. */
 export interface FoldPlace {
   readonly frame: Frame
   readonly pass: ReducePass
   /** Values that stay the same along the row. */
   readonly outer: Lanes
+  /** In which order to compute the nodes of a step; null: as they come. */
+  readonly order: readonly Expr[] | null
   readonly scratch: number
+}
+
+/** How the nodes of a fold are computed: those that are ready before its loop, and the order of the others. */
+export interface FoldPlan {
+  readonly fixed: readonly Expr[]
+  readonly order: readonly Expr[] | null
+}
+
+/** Registers that accumulators may take. */
+const REGISTERS = 8
+
+/** All vector registers but the one that V8 keeps for itself. */
+const ALL_REGISTERS = 15
+
+/**
+ * Plans a fold whose values `along` the row are known before its loop. Of loads among them (if they may be `repeated` for
+ * each element), only so many stay in registers as leave room for the sums: one that is spilled costs more than a load.
+ */
+export function planFold(pass: ReducePass, along: readonly Expr[], repeated: boolean): FoldPlan {
+  if (pass.init.length < MANY) return { fixed: along, order: null }
+  const sums = pass.init.map((e, i) => acc(i, e.type))
+  const plain = (e: Expr): boolean => e.op === 'const' || e.op === 'scalar'
+  const loads: readonly Expr[] = repeated ? along.filter((e) => e.op === 'load') : []
+  const others = along.filter((e) => !loads.includes(e))
+  const constants = topological(pass.step).filter(plain).length
+  for (let n = loads.length; ; n--) {
+    const fixed = [...others, ...loads.slice(0, n)]
+    const { nodes, peak } = schedule(pass.step, sums, (e) => plain(e) || e.op === 'index' || fixed.includes(e))
+    if (n === 0 || peak + fixed.length + constants <= ALL_REGISTERS) return { fixed, order: nodes }
+  }
+}
+
+/** Groups to interleave at most, so that the accumulators of all of them stay in registers. */
+export function foldGroups(pass: ReducePass, host: Host): number {
+  const wide = pass.init.some((e) => isWide(e.type))
+  const each = pass.init.reduce((n, e) => n + (isWide(e.type) ? 2 : 1), 0) / (host.revectorize ? 2 : 1)
+  const groups = 2 ** Math.floor(Math.log2(REGISTERS / each))
+  return Math.max(host.revectorize && !wide ? 2 : 1, Math.min(8, groups))
 }
 
 /** Locals of accumulators: [accumulator][group] has the vectors of a value. */
@@ -78,10 +123,9 @@ function join(at: FoldPlace, element: boolean, target: Accumulators, from: Accum
 
 /** Takes the groups' current elements into the accumulators. */
 function take(at: FoldPlace, lanes: Lanes, accumulators: Accumulators): void {
-  at.pass.init.forEach((e, i) => {
-    lanes.bind(acc(i, e.type), valuesOf(accumulators, i, lanes.element))
-  })
-  lanes.evaluate(at.pass.step)
+  for (const [i, e] of at.pass.init.entries()) lanes.bind(acc(i, e.type), valuesOf(accumulators, i, lanes.element))
+  if (at.order) lanes.evaluateInOrder(at.order)
+  else lanes.evaluate(at.pass.step)
   assign(at.frame, lanes, at.pass.step, accumulators)
 }
 
@@ -185,6 +229,15 @@ export function foldRows(
   const { element, count: groups } = outer
   const totals = allocate(at, element, groups)
   initialize(at, totals)
+  // Many totals would take registers from the sums they wait for: they lie in memory meanwhile.
+  const apart = !element && at.pass.init.length >= MANY
+  const locals = totals.flat(2)
+  const kept = at.scratch + 16 * locals.length
+  if (apart) {
+    f.get(rest)
+      .op(i32.eqz)
+      .if(() => save(at, locals, kept))
+  }
   const first = f.local(I32)
   f.i32(1).set(first)
   f.block(() => {
@@ -195,18 +248,43 @@ export function foldRows(
         const part = allocate(at, element, groups)
         initialize(at, part)
         loop(count, (lanes) => take(at, lanes, part))
-        if (!element) frame.reload(part.flat(2), 0, at.scratch)
+        const sums = part.flat(2)
+        if (!element && !apart) frame.reload(sums, 0, at.scratch)
         f.get(first).if(
-          () =>
-            part.flat(2).forEach((local, i) => {
-              f.get(local).set(totals.flat(2)[i])
-            }),
-          () => join(at, element, totals, part),
+          () => {
+            if (apart) save(at, sums, kept)
+            else for (const [i, local] of sums.entries()) f.get(local).set(locals[i])
+          },
+          () => {
+            if (!apart) return join(at, element, totals, part)
+            frame.reload(sums, 0, at.scratch)
+            const target = allocate(at, element, groups)
+            restore(at, target.flat(2), kept)
+            join(at, element, target, part)
+            save(at, target.flat(2), kept)
+          },
         )
         f.i32(0).set(first)
       },
       () => f.get(rest),
     )
   })
+  if (apart) restore(at, locals, kept)
   return totals.map((_, i) => valuesOf(totals, i, element))
+}
+
+function save({ frame: { f } }: FoldPlace, locals: readonly number[], offset: number): void {
+  for (let i = locals.length - 1; i >= 0; i--) {
+    f.get(0)
+      .get(locals[i])
+      .mem(v128.store, offset + i * 16)
+  }
+}
+
+function restore({ frame: { f } }: FoldPlace, locals: readonly number[], offset: number): void {
+  for (const [i, local] of locals.entries()) {
+    f.get(0)
+      .mem(v128.load, offset + i * 16)
+      .set(local)
+  }
 }

@@ -1,13 +1,13 @@
 // Kernels over strided rows: two outer loops, and the passes of each row. Lanes are elements of one row (`inner`) or
 // the same element of neighbouring rows (`rows`), whichever lies closer together in memory.
-import { position, result } from '../../ir/expr.ts'
+import { type Expr, position, result } from '../../ir/expr.ts'
 import type { Kernel, MapPass, ReducePass } from '../../ir/kernel.ts'
 import { reserved } from '../memory.ts'
 import { I32, i32, i32x4 } from './assembler.ts'
 import { descriptorLocals, scalarsFrom } from './descriptor.ts'
 import type { Host } from './features.ts'
 import type { Frame } from './frame.ts'
-import { Lanes, type Operands } from './lanes.ts'
+import { Lanes, type Operands, type Row } from './lanes.ts'
 import {
   advance,
   assemble,
@@ -23,7 +23,7 @@ import {
   unroll,
   walk,
 } from './loops.ts'
-import { foldElements, foldRows } from './reduce.ts'
+import { type FoldPlan, foldElements, foldGroups, foldRows, planFold } from './reduce.ts'
 import type { Access } from './storage.ts'
 
 /** Locals of one argument: where its current element, row and outer row are, and its strides in bytes. */
@@ -32,6 +32,8 @@ interface Operand {
   readonly row: number
   readonly outer: number
   readonly strides: readonly [number, number, number]
+  /** Bytes after these places. */
+  readonly offset: number
 }
 
 /** A module whose `run(descriptor)` walks all rows; `kinds` tell how an argument's lanes lie along `axis`. */
@@ -58,9 +60,12 @@ class Rows {
   private readonly axis: 'inner' | 'rows'
   private readonly kinds: Kinds
   private readonly args: Operand[]
+  /** Those whose pointers move: the others lie after one of them. */
+  private readonly places: Operand[]
   /** Extents: outer rows, rows, elements. */
   private readonly extent: readonly [number, number, number]
   private readonly level: Level
+  private readonly plans = new Map<ReducePass, FoldPlan>()
   private readonly launch: Lanes
   /** Position of the current group's first element in its row, if any node asks for it. */
   private readonly index: number | null
@@ -73,12 +78,15 @@ class Rows {
     this.frame = frame
     const { extent, args } = descriptorLocals(kernel, f)
     this.extent = extent
-    this.args = args.map(({ pointer, strides }) => ({
+    const own = args.map(({ pointer, strides }) => ({
       element: f.local(I32),
       row: f.local(I32),
       outer: pointer,
       strides,
+      offset: 0,
     }))
+    this.places = own.filter((_, i) => !kernel.args[i].after)
+    this.args = kernel.args.map(({ after }, i) => (after ? { ...own[after.arg], offset: after.bytes } : own[i]))
     const splat = (arg: number): 1 | 2 => (axis === 'inner' && kinds[arg] === 's' ? 1 : 2)
     this.level = levels(kernel, splat, true)
     this.index = nodesOf(kernel).some((e) => e.op === 'index') ? f.local(I32) : null
@@ -95,13 +103,13 @@ class Rows {
     const count = f.local(I32)
     frame.loop(
       () => {
-        for (const a of this.args) f.get(a.outer).set(a.row)
+        for (const a of this.places) f.get(a.outer).set(a.row)
         f.get(inner).set(count)
         if (this.axis === 'inner') {
           frame.loop(
             () => {
               this.row(1, true)
-              for (const a of this.args) f.get(a.row).get(a.strides[1]).op(i32.add).set(a.row)
+              for (const a of this.places) f.get(a.row).get(a.strides[1]).op(i32.add).set(a.row)
               f.inc(count, -1)
             },
             () => f.get(count),
@@ -110,12 +118,13 @@ class Rows {
           walk(frame, count, this.rowGroups(), (groups, element) => {
             this.row(groups, element)
             this.kernel.args.forEach((arg, i) => {
+              if (arg.after) return
               const access = this.rowAccess(i)
               advance(frame, access, arg.dtype.itemsize, element ? 1 : 4 * groups)
             })
           })
         }
-        for (const a of this.args) f.get(a.outer).get(a.strides[0]).op(i32.add).set(a.outer)
+        for (const a of this.places) f.get(a.outer).get(a.strides[0]).op(i32.add).set(a.outer)
         f.inc(outer, -1)
       },
       () => f.get(outer),
@@ -130,7 +139,8 @@ class Rows {
 
   private unroll(pass: MapPass | ReducePass): number {
     const scattered = elementArgs(this.kernel, pass).some((arg) => this.kinds[arg] === 'g')
-    return unroll(rootsOf(pass), this.frame.host, scattered)
+    const groups = unroll(rootsOf(pass), this.frame.host, scattered)
+    return pass.kind === 'map' ? groups : Math.min(groups, foldGroups(pass, this.frame.host))
   }
 
   /** Writes all passes of one row, or of `groups` groups of four neighbouring rows. */
@@ -139,13 +149,15 @@ class Rows {
     const rows = new Lanes(frame, element, groups, this.rowOperands(), this.launch)
     kernel.passes.forEach((pass, p) => {
       const outer = new Lanes(frame, element, groups, this.rowOperands(), rows)
-      const fixed = frontier(rootsOf(pass), this.level, 1)
+      const along = frontier(rootsOf(pass), this.level, 1)
+      const plan = pass.kind === 'reduce' ? this.planOf(pass, along) : null
+      const fixed = plan?.fixed ?? along
       if (element) outer.evaluateSplats(fixed)
       else outer.evaluate(fixed)
-      for (const arg of elementArgs(kernel, pass)) frame.f.get(this.args[arg].row).set(this.args[arg].element)
+      for (const arg of this.moving(pass)) frame.f.get(this.args[arg].row).set(this.args[arg].element)
       if (this.index !== null) frame.f.i32(0).set(this.index)
       if (pass.kind === 'map') this.map(pass, outer)
-      else this.reduce(pass, p, outer, rows)
+      else this.reduce(pass, p, outer, rows, plan?.order ?? null)
     })
     if (kernel.rowStores.length === 0) return
     const roots = kernel.rowStores.map((s) => s.value)
@@ -167,11 +179,17 @@ class Rows {
     else walk(this.frame, count, this.unroll(pass), (size, element) => this.step(pass, size, element, outer, body))
   }
 
-  private reduce(pass: ReducePass, p: number, outer: Lanes, rows: Lanes): void {
+  private planOf(pass: ReducePass, along: readonly Expr[]): FoldPlan {
+    let plan = this.plans.get(pass)
+    if (!plan) this.plans.set(pass, (plan = planFold(pass, along, this.axis === 'rows')))
+    return plan
+  }
+
+  private reduce(pass: ReducePass, p: number, outer: Lanes, rows: Lanes, order: readonly Expr[] | null): void {
     const { f } = this.frame
     const rest = f.local(I32)
     f.get(this.extent[2]).set(rest)
-    const fold = { frame: this.frame, pass, outer, scratch: reserved.scratch - reserved.descriptor }
+    const fold = { frame: this.frame, pass, outer, order, scratch: reserved.scratch - reserved.descriptor }
     const totals =
       this.axis === 'rows'
         ? foldRows(fold, rest, (count, body) => this.steps(pass, count, outer, body))
@@ -221,7 +239,7 @@ class Rows {
     }
     body(lanes)
     const elements = element ? 1 : 4 * groups
-    for (const arg of elementArgs(kernel, pass)) {
+    for (const arg of this.moving(pass)) {
       const access = this.elementAccess(arg)
       advance(frame, access, kernel.args[arg].dtype.itemsize, elements)
     }
@@ -244,7 +262,7 @@ class Rows {
             f.inc(this.index, 1)
           }
           body(lanes)
-          for (const arg of elementArgs(this.kernel, pass)) {
+          for (const arg of this.moving(pass)) {
             const { element, strides } = this.args[arg]
             f.get(element).get(strides[2]).op(i32.add).set(element)
           }
@@ -255,9 +273,14 @@ class Rows {
     })
   }
 
+  /** The arguments whose elements' pointers a pass moves. */
+  private moving(pass: MapPass | ReducePass): number[] {
+    return [...new Set(elementArgs(this.kernel, pass).map((arg) => this.kernel.args[arg].after?.arg ?? arg))]
+  }
+
   private elementAccess(arg: number): Access {
     const a = this.args[arg]
-    return { kind: this.kinds[arg], pointer: a.element, stride: a.strides[2] }
+    return { kind: this.kinds[arg], pointer: a.element, stride: a.strides[2], offset: a.offset }
   }
 
   private rowAccess(arg: number): Access {
@@ -270,7 +293,7 @@ class Rows {
     return {
       dtype: (arg) => this.kernel.args[arg].dtype,
       access: (arg) => this.elementAccess(arg),
-      row: (arg) => ({ pointer: this.args[arg].row, stride: this.args[arg].strides[2], laneStride: null }),
+      row: (arg) => this.rowOf(arg, false),
     }
   }
 
@@ -282,12 +305,16 @@ class Rows {
       access: (arg) => {
         const a = this.args[arg]
         const perRow = this.kernel.args[arg].per === 'row' || !across
-        return { kind: across ? this.kinds[arg] : 's', pointer: perRow ? a.row : a.element, stride: a.strides[1] }
+        const pointer = perRow ? a.row : a.element
+        return { kind: across ? this.kinds[arg] : 's', pointer, stride: a.strides[1], offset: a.offset }
       },
-      row: (arg) => {
-        const { row, strides } = this.args[arg]
-        return { pointer: row, stride: strides[2], laneStride: across ? strides[1] : null }
-      },
+      row: (arg) => this.rowOf(arg, across),
     }
+  }
+
+  private rowOf(arg: number, across: boolean): Row | null {
+    const { row, strides } = this.args[arg]
+    if (this.kernel.args[arg].per === 'table') return null
+    return { pointer: row, stride: strides[2], laneStride: across ? strides[1] : null }
   }
 }

@@ -11,6 +11,8 @@ export interface Access {
   readonly pointer: number
   /** Local with the bytes between lanes; used by `g`. */
   readonly stride: number
+  /** Bytes from `pointer` on, for loads of 4 and 8 bytes. */
+  readonly offset?: number
 }
 
 /** Vectors of one group, in lane order. */
@@ -23,11 +25,15 @@ const scalarLoad = (dtype: DType): Op => {
 }
 
 /** Loads one element into all lanes. */
-export function loadSplat(frame: Frame, dtype: DType, pointer: number): Parts {
+export function loadSplat(
+  frame: Frame,
+  dtype: DType,
+  { pointer, offset = 0 }: Pick<Access, 'pointer' | 'offset'>,
+): Parts {
   const { f } = frame
   const v = frame.vector()
   f.get(pointer)
-  if (dtype.itemsize >= 4) f.mem(dtype.itemsize === 8 ? v128.load64Splat : v128.load32Splat).set(v)
+  if (dtype.itemsize >= 4) f.mem(dtype.itemsize === 8 ? v128.load64Splat : v128.load32Splat, offset).set(v)
   else f.mem(scalarLoad(dtype)).op(i32x4.splat).set(v)
   return [decode(frame, dtype, v)]
 }
@@ -35,7 +41,7 @@ export function loadSplat(frame: Frame, dtype: DType, pointer: number): Parts {
 /** Loads `count` adjacent groups. */
 export function loadGroups(frame: Frame, dtype: DType, access: Access, count: number): Parts[] {
   if (access.kind === 's') {
-    const parts = loadSplat(frame, dtype, access.pointer)
+    const parts = loadSplat(frame, dtype, access)
     return Array.from({ length: count }, () => parts)
   }
   const raw = access.kind === 'g' ? loadLanes(frame, dtype, access, count) : loadAdjacent(frame, dtype, access, count)
@@ -51,7 +57,7 @@ function loadAdjacent(frame: Frame, dtype: DType, access: Access, count: number)
     const parts = frame.vectors(size === 8 ? 2 : 1)
     parts.forEach((v, p) => {
       f.get(access.pointer)
-        .mem(code, u * 4 * size + p * 16)
+        .mem(code, (access.offset ?? 0) + u * 4 * size + p * 16)
         .set(v)
     })
     return parts
@@ -92,7 +98,9 @@ function loadBytes(frame: Frame, dtype: DType, pointer: number, count: number): 
 function loadLanes(frame: Frame, dtype: DType, access: Access, count: number): Parts[] {
   const { f } = frame
   const cursor = f.local(I32)
-  f.get(access.pointer).set(cursor)
+  f.get(access.pointer)
+  if (access.offset) f.i32(access.offset).op(i32.add)
+  f.set(cursor)
   const advance = (): void => {
     f.get(cursor).get(access.stride).op(i32.add).set(cursor)
   }
@@ -111,16 +119,31 @@ function loadLanes(frame: Frame, dtype: DType, access: Access, count: number): P
 
 /** Loads one raw element into lane `lane` of `v`; lane 0 is loaded first and overwrites the others. */
 export function loadLane(frame: Frame, dtype: DType, pointer: number, v: number, lane: number): void {
+  loadLaneAt(frame, dtype, () => void frame.f.get(pointer), v, lane, 0)
+}
+
+/** As `loadLane`, from `offset` bytes after the address that `push` leaves on the stack. */
+export function loadLaneAt(
+  frame: Frame,
+  dtype: DType,
+  push: () => void,
+  v: number,
+  lane: number,
+  offset: number,
+): void {
   const { f } = frame
   const size = dtype.itemsize
   if (size < 4) {
-    if (lane === 0) f.get(pointer).mem(scalarLoad(dtype)).op(i32x4.splat)
-    else f.get(v).get(pointer).mem(scalarLoad(dtype)).lane(i32x4.replaceLane, lane)
+    if (lane > 0) f.get(v)
+    push()
+    f.mem(scalarLoad(dtype), offset)
+    if (lane > 0) f.lane(i32x4.replaceLane, lane)
+    else f.op(i32x4.splat)
   } else {
     const wide = size === 8
-    f.get(pointer)
-    if (lane === 0) f.mem(wide ? v128.load64Splat : v128.load32Splat)
-    else f.get(v).memLane(wide ? v128.load64Lane : v128.load32Lane, lane)
+    push()
+    if (lane === 0) f.mem(wide ? v128.load64Splat : v128.load32Splat, offset)
+    else f.get(v).memLane(wide ? v128.load64Lane : v128.load32Lane, lane, offset)
   }
   f.set(v)
 }

@@ -1,4 +1,5 @@
 // Kernels on several threads: when a launch is large enough, where it may be cut, and the routines of its pieces.
+import { topological } from '../../ir/expr.ts'
 import type { Kernel } from '../../ir/kernel.ts'
 import type { FlatKernel, Scalar } from '../device.ts'
 import { memory, reserved } from '../memory.ts'
@@ -6,7 +7,7 @@ import { parallel, piecesFor, routine } from '../pool.ts'
 import { type Code, publish, published } from './code.ts'
 import { argumentOffset, scalarOffset } from './descriptor.ts'
 import type { Layout } from './layout.ts'
-import { nodesOf } from './loops.ts'
+import { nodesOf, rootsOf } from './loops.ts'
 
 /** Nanoseconds of work that a piece should have: less is not worth another thread's cache misses. */
 export const PIECE_NS = 20_000
@@ -18,11 +19,14 @@ const ROWS = 32
 
 /** About how many nanoseconds an element takes on one thread. */
 export function costOf(kernel: Kernel): number {
-  let cost = 0.05 * kernel.args.length
-  for (const e of nodesOf(kernel)) {
+  // Of arguments that share pointers there are many, most of them values of the row: these cost next to nothing.
+  const shared = kernel.args.some((a) => a.after)
+  const args = shared ? kernel.args.filter((a) => a.per !== 'row' && !a.after) : kernel.args
+  let cost = 0.05 * args.length
+  for (const e of shared ? topological(kernel.passes.flatMap(rootsOf)) : nodesOf(kernel)) {
     if (e.op === 'call') cost += 10
-    else if (e.op === 'gather' || ((e.op === 'div' || e.op === 'rem') && (e.type === 'i32' || e.type === 'i64')))
-      cost += 1
+    else if (e.op === 'gather') cost += 0.25
+    else if ((e.op === 'div' || e.op === 'rem') && (e.type === 'i32' || e.type === 'i64')) cost += 1
     else if (e.op !== 'const' && e.op !== 'load') cost += e.type === 'f64' || e.type === 'i64' ? 0.012 : 0.006
   }
   return cost
@@ -196,9 +200,25 @@ function overlaps({ kernel, sizes }: Cuttable, layout: Layout): boolean {
       if (i === w) continue
       const [from, to] = range(i)
       if (from >= high || to <= low) continue
+      if (interleaved(layout, sizes, w, i)) continue
       const same = [0, 1, 2, 3].every((a) => i32[base + 4 + 4 * w + a] === i32[base + 4 + 4 * i + a])
       if (!same || args[w].per !== args[i].per) return true
     }
   }
   return false
+}
+
+/** True for columns of one matrix, or the like: both operands only move by multiples of a step that they share out. */
+function interleaved({ extent, strides }: Layout, sizes: readonly number[], a: number, b: number): boolean {
+  const { i32 } = memory.views
+  const at = (i: number): number => i32[(reserved.descriptor + argumentOffset(i)) / 4] >>> 0
+  let step = 0
+  for (const arg of [a, b]) {
+    for (const [axis, n] of extent.entries()) {
+      if (n > 1) for (let other = Math.abs(strides[axis][arg]); other > 0; ) [step, other] = [other, step % other]
+    }
+  }
+  if (step === 0) return false
+  const apart = (((at(b) - at(a)) % step) + step) % step
+  return apart >= sizes[a] && apart + sizes[b] <= step
 }

@@ -67,7 +67,7 @@ function write(frame: Frame, kernel: Kernel, kinds: readonly TileKind[]): void {
   const nowhere: Operands = {
     dtype: (arg) => kernel.args[arg].dtype,
     access: () => ({ kind: 's', pointer: f.local(I32), stride: -1 }),
-    row: () => ({ pointer: -1, stride: -1, laneStride: null }),
+    row: () => null,
   }
   const launch = new Lanes(frame, true, 1, nowhere, null)
   const roots = rootsOf(pass)
