@@ -79,7 +79,7 @@ function ours(shape: Shape): () => void {
 }
 
 const PEER = `
-import sys, time, torch
+import statistics, sys, time, torch
 def operand(shape, dtype, transposed):
     *batch, rows, columns = shape
     stored = [*batch, columns, rows] if transposed else shape
@@ -96,13 +96,14 @@ for line in sys.stdin:
         a, b = operand([*lead, m, k], dtype, ta), operand([*lead, k, n], dtype, tb)
         c = torch.empty([*lead, m, n], dtype=dtype)
         for _ in range(3): product(a, b, out=c)
-    count, start = 0, time.perf_counter()
-    while True:
+    times, start = [], time.perf_counter()
+    end = start
+    while (end - start) * 1000 < ms:
+        begin = end
         for _ in range(batch): product(a, b, out=c)
-        count += batch
-        elapsed = time.perf_counter() - start
-        if elapsed * 1000 >= ms: break
-    print(elapsed / count, flush=True)
+        end = time.perf_counter()
+        times.append((end - begin) / batch)
+    print(statistics.median(times), flush=True)
 `
 
 /** Answers the seconds a product takes in PyTorch. */
@@ -117,16 +118,16 @@ function batchOf({ m, k, n, count }: Shape): number {
   return Math.ceil(1e6 / (2 * count * m * k * n))
 }
 
+/** The median of a round: a thread that loses its core for a millisecond says nothing about a product of 20 us. */
 function secondsOf(run: () => void, batch: number, least = ROUND_MS): number {
+  const times: number[] = []
   const start = performance.now()
-  let count = 0
-  let elapsed = 0
-  while (elapsed < least) {
+  for (let begin = start, end = start; end - start < least; begin = end) {
     for (let i = 0; i < batch; i++) run()
-    count += batch
-    elapsed = performance.now() - start
+    end = performance.now()
+    times.push((end - begin) / batch)
   }
-  return elapsed / 1000 / count
+  return median(times) / 1000
 }
 
 const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, REST_MS))

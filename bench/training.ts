@@ -8,7 +8,7 @@ const { nn, optim } = torch
 type Tensor = torch.Tensor
 
 /** One training run: the number of steps, and what one of them does. */
-interface Training {
+export interface Training {
   readonly steps: number
   /** Runs step `i` and answers its loss. */
   step(i: number): number
@@ -154,6 +154,9 @@ function workload(name: string, title: string, repetitions: number, make: (compi
     },
   }
 }
+
+/** The trainings that fit in a second, anew for each call. */
+export const trainings = { W1: w1, W1c: w1c, W2: w2, W5: w5 } as const
 
 /** One eager run of W1, for those who look inside. */
 export const lessonRun = (): Figures => timed(w1, false)

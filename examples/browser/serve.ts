@@ -1,7 +1,8 @@
 // TyTorch in the browser: bundles the example and serves it. `node examples/browser/serve.ts [port]`, then open
 //   http://localhost:8080/        cross-origin isolated by two headers: tensors lie in memory that workers share
-//   http://localhost:8080/plain/  without the headers, as on most hosts of static pages: workers copy their batches
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+//   http://localhost:8080/plain/  without the headers, as on most hosts of static pages: workers copy their batches, and
+//                                 kernels run on one thread
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { extname, join, normalize } from 'node:path'
@@ -19,15 +20,16 @@ function threadOf(name: string): string {
 /**
  * Bundles into `folder`. What is loaded by name keeps its name: the page's script, the dataset's module, which a loader's
  * thread imports by its URL, and the threads of loaders and kernels, which the library starts as `../thread.js` and
- * `../compute.js` seen from its chunk.
+ * `../compute.js` seen from its chunk. So do `more` modules, each with an empty page that loads it.
  */
-async function bundle(folder: string): Promise<void> {
+async function bundle(folder: string, more: Readonly<Record<string, string>>): Promise<void> {
   const made = await rolldown({
     input: {
       page: here('page.ts'),
       flowers: here('flowers.ts'),
       thread: threadOf('thread'),
       compute: threadOf('compute'),
+      ...more,
     },
     platform: 'browser',
     preserveEntrySignatures: 'strict',
@@ -40,7 +42,11 @@ async function bundle(folder: string): Promise<void> {
   })
   await made.write({ dir: folder, entryFileNames: '[name].js', chunkFileNames: 'chunks/[name].js' })
   await made.close()
+  for (const name of Object.keys(more)) writeFileSync(join(folder, `${name}.html`), emptyPage(name))
 }
+
+const emptyPage = (module: string): string =>
+  `<!doctype html><link rel="icon" href="data:," /><script type="module" src="./${module}.js"></script>`
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html',
@@ -57,10 +63,10 @@ const ISOLATING = {
 /** A running server. */
 export type Site = { readonly url: string; close(): void }
 
-/** Bundles and serves on `port`; 0 takes a free one. */
-export async function serve(port: number): Promise<Site> {
+/** Bundles and serves on `port`; 0 takes a free one. `more` modules are served as <name>.js, and loaded by <name>.html. */
+export async function serve(port: number, more: Readonly<Record<string, string>> = {}): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), 'tytorch-browser-'))
-  await bundle(folder)
+  await bundle(folder, more)
   const fileOf = (path: string): string => {
     if (path === '/') return here('index.html')
     return path === '/iris.csv' ? here('../data/iris.csv') : join(folder, normalize(path))

@@ -44,12 +44,23 @@ const EXCHANGED = new Set([
   'nn.functional.embedding_bag',
 ])
 
+/** Reflected operators written in Python, which take a number for the tensor; the others refuse it. */
+const LENIENT = new Set(['__rmod__', '__rpow__', '__rsub__'])
+
 /** Python's own names, which mean something else in PyTorch's database than what we export under them. */
 const BUILTINS = new Set(['slice'])
 
 /** Entries of the test database, as `op.variant`, whose `op` is a lambda around the real function. */
 const VARIANTS: Readonly<Record<string, (call: Call) => Call>> = {
   'linalg.lstsq.grad_oriented': (call) => (given, named) => [...(call(given, named) as Iterable<unknown>)].slice(0, 2),
+  'normal.in_place':
+    () =>
+    ([x, ...rest]) =>
+      (x as Dynamic).clone().normal_(...rest),
+  'normal.number_mean':
+    (call) =>
+    ([std, mean, ...rest], named) =>
+      call([mean, std, ...rest], named),
   'linalg.pinv.singular':
     (call) =>
     ([a, b], named) =>
@@ -58,6 +69,11 @@ const VARIANTS: Readonly<Record<string, (call: Call) => Call>> = {
 
 /** Entries of the test database whose `op` is a function of its own around the real one. */
 const WRAPPED: Readonly<Record<string, (torch: Torch) => Call>> = {
+  // What the database calls so is another function there.
+  rand_like:
+    (torch) =>
+    ([x], named) =>
+      (torch as Dynamic).randnLike(x, named),
   max_pool2d_with_indices_backward:
     (torch) =>
     ([x], { kernelSize, stride, padding, dilation, ceilMode, ...named }) => {
@@ -96,14 +112,24 @@ function resolveName(torch: Torch, name: string): Call | null {
     const reflected = direct ? undefined : OPERATORS.find(([, word]) => word === special[2])
     const fn = (torch as Dynamic)[(direct ?? reflected)?.[2] ?? '']
     if (typeof fn !== 'function') return null
-    return direct ? ([a, b]) => fn(a, b) : ([a, b]) => fn(b, a)
+    if (direct) return ([a, b]) => fn(a, b)
+    return ([a, b]) => {
+      if (!(a instanceof torch.Tensor) && !LENIENT.has(name))
+        throw new TypeError(`${name} is a method, and its first argument no tensor`)
+      return fn(b, a)
+    }
   }
   const fn = find(torch, name)
   if (!fn) return null
   return (positional, named) => {
     const args = [...positional]
-    if (EXCHANGED.has(name)) [args[0], args[1]] = [args[1], args[0]]
-    if (Object.keys(named).length > 0) args.push(named)
+    const exchanged = EXCHANGED.has(name)
+    // The lambda's second parameter, `n` of polygamma, may be named.
+    const { n, ...others } = named
+    if (exchanged && n !== undefined) args.push(n)
+    if (exchanged) [args[0], args[1]] = [args[1], args[0]]
+    const rest = exchanged ? others : named
+    if (Object.keys(rest).length > 0) args.push(rest)
     return fn(args)
   }
 }

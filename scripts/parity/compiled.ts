@@ -11,11 +11,12 @@ export interface Arguments {
 const CALLS = 5
 const REFUSAL = /inside a function given to torch\.compile/
 
-/** What a compiled function of the call answers for the arguments of `read`, and whether it was a replay. */
+/** What a compiled function of the call answers after `seed` for the arguments of `read`, and whether it was a replay. */
 export function callCompiled(
   torch: Torch,
   read: () => Arguments,
   run: (arguments_: Arguments) => unknown,
+  seed: number,
 ): { readonly result: unknown; readonly last: Arguments; readonly eager: boolean } {
   let args = read()
   let runs = 0
@@ -23,7 +24,10 @@ export function callCompiled(
     runs++
     return run(filled(torch, args, tensors))
   })
-  const once = (): unknown => fn(...tensorsOf(torch, args))
+  const once = (): unknown => {
+    torch.manualSeed(seed)
+    return fn(...tensorsOf(torch, args))
+  }
   args = reversed(torch, args)
   try {
     once()
@@ -37,6 +41,7 @@ export function callCompiled(
       // What answers no tensor refuses to be compiled, as it should.
       if (!REFUSAL.test(String(error))) throw error
       args = read()
+      torch.manualSeed(seed)
       return { result: run(args), last: args, eager: true }
     }
   }

@@ -7,6 +7,7 @@ import { asArrays, flatten, MissingError, type Tensor, type Torch, type Values }
 
 interface ErrorCase {
   readonly op: string
+  readonly variant: string
   readonly input: Json
   readonly args: Json[]
   readonly kwargs: Record<string, Json>
@@ -36,7 +37,7 @@ export function* runErrors(
 
 function runCase(torch: Torch, name: string, c: ErrorCase, values: Values): Outcome {
   const asked = { name, subject: c.op }
-  const call = resolve(torch, c.op)
+  const call = resolve(torch, c.op, c.variant)
   if (!call) return { ...asked, status: 'missing', message: c.op }
   let given: unknown[]
   let named: Record<string, unknown>

@@ -8,6 +8,7 @@ installMethods()
 const wanted = (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env?.TYTORCH_BACKEND
 useDevice(wanted === 'interp' ? createInterpreter() : createWasmDevice())
 
+export { accelerator, backends, cuda } from './accelerators.ts'
 export * as autograd from './autograd.ts'
 export { getNumThreads, setNumThreads } from './backend/pool.ts'
 export { Complex } from './base/complex.ts'
@@ -71,6 +72,7 @@ export { chainMatmul } from './ops/chain.ts'
 export * from './ops/compare.ts'
 export * from './ops/complex.ts'
 
+import './ops/complexlinear.ts'
 import './ops/complexops.ts'
 
 export { i0 } from './ops/bessel.ts'
@@ -207,7 +209,8 @@ export {
   setDetectAnomaly as setAnomalyEnabled,
   setGradEnabled,
 } from './tensor/mode.ts'
+export { device } from './tensor/place.ts'
 export { keep, memoryStats, scope } from './tensor/scope.ts'
-export { Device as device, Size, Tensor } from './tensor/tensor.ts'
+export { Size, Tensor } from './tensor/tensor.ts'
 export { timeit } from './timeit.ts'
 export * as utils from './utils.ts'

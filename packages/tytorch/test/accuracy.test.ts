@@ -7,7 +7,7 @@ type T = torch.Tensor
 type Op = (v: T) => T
 
 /** The same draws as PyTorch's for the seed: magnitudes from 1e-12 to 1e5, and logits of spread 5. */
-function draw(seed: number): { mixed: T; logits: T; near1: T; far: T; rows: T; logitRows: T } {
+function draw(seed: number): { mixed: T; logits: T; near1: T; close: T; far: T; rows: T; logitRows: T } {
   torch.manualSeed(seed)
   const mixed = torch.randn(1_000_000).mul(torch.randn(1_000_000).mul(2).exp())
   const logits = torch.randn(1_000_000).mul(5)
@@ -15,6 +15,8 @@ function draw(seed: number): { mixed: T; logits: T; near1: T; far: T; rows: T; l
     mixed,
     logits,
     near1: logits.mul(0.004).exp(),
+    // Within a thousandth of 1, where products that start anew from 1 all round down.
+    close: torch.rand(1_000_000).sub(0.5).mul(2e-3).add(1),
     far: logits.div(5).add(1000),
     rows: mixed.view(1000, 1000),
     logitRows: logits.view(1000, 1000),
@@ -46,6 +48,7 @@ const scalars: [name: string, source: Source, op: Op, scale: Scale, pytorch: num
   ['norm inf', 'mixed', (v) => v.norm(Number.POSITIVE_INFINITY), 'value', 0],
   ['logsumexp', 'logits', (v) => v.logsumexp(0), 'one', 3.9e-7],
   ['prod', 'near1', (v) => v.prod(), 'value', 3.2e-5],
+  ['prod close to 1', 'close', (v) => v.prod(), 'value', 3.2e-5],
   ['var far from 0', 'far', (v) => v.var(), 'value', 3.0e-8],
 ]
 const fields: [name: string, source: Source, op: Op, scale: Scale, pytorch: number][] = [

@@ -137,3 +137,13 @@ test('a freed tensor says so', () => {
   })
   expect(() => escaped?.tolist()).toThrow('this tensor was freed')
 })
+
+test('the usual choice of a device is the CPU, with and without new', () => {
+  const device = torch.device(torch.cuda.isAvailable() ? 'cuda' : 'cpu')
+  expect(`${device}`).toBe('cpu')
+  expect(device).toBeInstanceOf(torch.device)
+  expect(new torch.device('cpu').type).toBe('cpu')
+  expect(torch.zeros(2, { device }).tolist()).toEqual([0, 0])
+  expect(torch.accelerator.currentAccelerator()).toBe(null)
+  expect(() => torch.device('cuda')).toThrow("there is no device 'cuda' here; tensors live on 'cpu'")
+})

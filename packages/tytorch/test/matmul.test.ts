@@ -46,6 +46,8 @@ interface Case {
   readonly pad?: number
   readonly bias?: boolean
   readonly accumulate?: boolean
+  /** Integers' largest magnitude: sums of small ones are computed by floats. */
+  readonly most?: number
 }
 
 /** A matrix in memory: row and column strides, and how many elements it spans. */
@@ -72,13 +74,13 @@ const area = memory.alloc(AREA * 8 * 4)
 
 /** Runs a product in guarded memory and answers what is wrong with it, or null. */
 function check(host: Host, dtype: MatmulDType, given: Case): string | null {
-  const { m, n, k, a = 'rows', b = 'rows', pad = 0, bias = false, accumulate = false } = given
+  const { m, n, k, a = 'rows', b = 'rows', pad = 0, bias = false, accumulate = false, most = 2 ** 43 } = given
   const size = dtype.endsWith('64') ? 8 : 4
   const values = valuesOf(dtype)
   const integer = dtype.startsWith('int')
-  const number = (): number => (integer ? Math.floor(random() * 2 ** 31) - 2 ** 30 : random() - 0.5)
+  const number = (): number => (integer ? Math.round((random() * 2 - 1) * most) : random() - 0.5)
   const set = (i: number, x: number): void => {
-    if (values instanceof BigInt64Array) values[i] = BigInt(x) * 7919n
+    if (values instanceof BigInt64Array) values[i] = BigInt(x)
     else values[i] = x
   }
   const [aRow, aCol, aSpan] = strides(a, m, k, pad)
@@ -180,6 +182,13 @@ describe.each(hosts)('relaxed $relaxed, revectorize $revectorize', (host) => {
 
   test.each(DTYPES)('%s: sizes around the edges of tiles', (dtype) => {
     for (let i = 0; i < 150; i++) expect(check(host, dtype, randomCase(EDGES))).toBe(null)
+  })
+
+  test('int64: exact where floats compute it, at the edge of what they hold and beyond', () => {
+    for (let i = 0; i < 50; i++) {
+      const most = pick([1, 100, 2 ** 9, 2 ** 20, 2 ** 22, 2 ** 23, 2 ** 26, 2 ** 40, 2 ** 62])
+      expect(check(host, 'int64', { ...randomCase([20, 23, 31, 32, 47, 64, 65]), most })).toBe(null)
+    }
   })
 })
 

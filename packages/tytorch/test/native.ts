@@ -35,6 +35,7 @@ function text(e: Expr, src: readonly string[], fused: boolean): string {
   if (e.type === 'bool' && e.op === 'xor') return `${a} !== ${b}`
   if (e.type === 'i32' && e.op === 'mul') return `Math.imul(${a}, ${b})`
   if (e.type === 'i64' && (e.op === 'shl' || e.op === 'shr')) return `${a} ${INFIX[e.op]} BigInt(${b})`
+  if (e.type === 'i64' && e.op === 'shru') return `BigInt.asIntN(64, BigInt.asUintN(64, ${a}) >> BigInt(${b}))`
   if (e.op in INFIX) return `${a} ${INFIX[e.op]} ${b}`
   const from = sources(e)[0]?.type
   switch (e.op) {

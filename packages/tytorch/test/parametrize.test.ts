@@ -193,3 +193,20 @@ describe('deep copies', () => {
     expect(() => torch.deepcopy(optimizer)).toThrow("deepcopy can't copy an instance of Adam")
   })
 })
+
+test('a state dict of the older weight norm loads into the newer one, at any depth', () => {
+  const old = new nn.Sequential(nn.utils.weightNorm(new nn.Linear(3, 2)))
+  const fresh = new nn.Sequential(nn.utils.parametrizations.weightNorm(new nn.Linear(3, 2)))
+  const state = old.stateDict()
+  expect(Object.keys(state)).toEqual(['0.bias', '0.weight_g', '0.weight_v'])
+  fresh.loadStateDict(state)
+  expect(Object.keys(state)).toContain('0.weight_g')
+  const x = torch.rand(4, 3)
+  expect(fresh(x).tolist()).toEqual(old(x).tolist())
+  const handle = fresh.registerLoadStateDictPreHook((_module, dict) => {
+    dict['0.bias'] = torch.zeros(2)
+  })
+  fresh.loadStateDict(state)
+  expect(fresh.stateDict()['0.bias'].tolist()).toEqual([0, 0])
+  handle.remove()
+})

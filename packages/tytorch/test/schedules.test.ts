@@ -288,3 +288,18 @@ describe('averaged models', () => {
     expect(average.module.at(1).momentum).toBe(0.1)
   })
 })
+
+test('every scheduler is an LRScheduler', () => {
+  const { lrScheduler, SGD } = torch.optim
+  const optimizer = new SGD([torch.ones(1, { requiresGrad: true })], { lr: 0.1 })
+  const step = new lrScheduler.StepLR(optimizer, 2)
+  const all = [
+    step,
+    new lrScheduler.ReduceLROnPlateau(optimizer),
+    new lrScheduler.ChainedScheduler([step]),
+    new lrScheduler.SequentialLR(optimizer, [step, new lrScheduler.StepLR(optimizer, 2)], [1]),
+  ]
+  expect(all.every((s) => s instanceof lrScheduler.LRScheduler)).toBe(true)
+  expect(all.map((s) => s instanceof lrScheduler.StepLR)).toEqual([true, false, false, false])
+  expect({} instanceof lrScheduler.LRScheduler).toBe(false)
+})

@@ -137,6 +137,15 @@ describe('matrix products', () => {
       }
     })
   }
+  it('epilogues are computed by the thread that has the product', () => {
+    const [x, y, row] = [torch.randn([200, 150]), torch.randn([150, 190]), torch.randn([190])]
+    const rest = torch.randn([200, 190])
+    for (const left of [x, torch.randn([150, 200]).t()]) {
+      const step = torch.compile(() => torch.addmm(row, left, y).add(rest).relu())
+      same(() => step(), 1e-4)
+      expect(torch.allclose(step(), torch.addmm(row, left, y).add(rest).relu(), { atol: 1e-4 })).toBe(true)
+    }
+  })
   it('integers', () => {
     const x = torch.randint(-99, 99, [200, 150])
     same(() => torch.mm(x, x.t()))

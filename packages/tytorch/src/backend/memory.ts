@@ -110,7 +110,8 @@ export class Memory {
       const last = this.carve(size)
       if (last) return last
       throw new RuntimeError(
-        `not enough memory: tried to allocate ${bytes} bytes with ${this.used} in use (a WebAssembly memory holds 4 GiB)`,
+        `not enough memory: tried to allocate ${bytes} bytes with ${this.used} in use (a WebAssembly memory holds 4 GiB); ` +
+          'torch.scope frees tensors early, and a page gets dropped ones back only while a loop awaits',
       )
     }
     const at = this.top

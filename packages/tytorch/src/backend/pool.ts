@@ -69,7 +69,7 @@ const JOIN_SPIN_MS = 0.05
 const LATE_MS = 0.3
 /** For so long (ms) the main thread then works alone: twice as long each time, and less with every join in time. */
 const LEAST_PENALTY = 2
-const MOST_PENALTY = 640
+const MOST_PENALTY = 40
 const FORGET = 0.95
 /** How often a silent worker is looked after, and what it may take at least where its death can't be seen. */
 const CHECK_MS = 100
@@ -421,7 +421,9 @@ function sleep(seen: number): void {
 function work(args: Float64Array, index: number, piece: number): void {
   try {
     memory.follow(f64[TASK + 3])
-    routines.get(f64[TASK])!.run(args, piece, f64[TASK + 4] + index * f64[TASK + 5])
+    const found = routines.get(f64[TASK])
+    if (!found) throw new Error('a compute thread lacks a routine: a bundler has dropped it from compute.js')
+    found.run(args, piece, f64[TASK + 4] + index * f64[TASK + 5])
   } catch (error) {
     report(error)
   }

@@ -227,7 +227,9 @@ function schedule(list: readonly Numbered[]): { reduces: ReducePass[]; rename: (
         })
         return pick(pass).map(visit)
       })
-    return { kind: 'reduce', init: moved((p) => p.init), step: moved((p) => p.step), merge: moved((p) => p.merge) }
+    const all = { init: moved((p) => p.init), step: moved((p) => p.step), merge: moved((p) => p.merge) }
+    // What must not be broken is not folded beside what must be.
+    return { kind: 'reduce', ...all, ...(level.every(({ pass }) => pass.unbroken) ? { unbroken: true } : {}) }
   })
   return { reduces, rename }
 }

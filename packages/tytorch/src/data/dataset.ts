@@ -233,7 +233,7 @@ function placeOf({ cumulativeSizes, length }: ConcatDataset, index: number): [wh
   return [which, which === 0 ? at : at - cumulativeSizes[which - 1]]
 }
 
-/** Streams one after another. */
+/** Streams (iterable-style datasets) one after another. */
 export class ChainDataset<T = unknown> extends IterableDataset<T> {
   readonly datasets: readonly IterableDataset<T>[]
 
@@ -259,7 +259,7 @@ export class ChainDataset<T = unknown> extends IterableDataset<T> {
   }
 }
 
-/** The samples of `dataset` at `indices`, in that order. */
+/** The samples of `dataset` at `indices`, in that order: as many as indices. */
 export class Subset<T = unknown> extends Dataset<T> {
   readonly dataset: DatasetLike<T>
   readonly indices: readonly number[]

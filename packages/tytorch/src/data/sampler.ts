@@ -44,7 +44,7 @@ function checkFlag(name: string, value: unknown, error: new (message: string) =>
 /** Keys that the built-in samplers count out at a time, for a batch sampler to cut up. */
 const RUN = 1024
 
-/** 0, 1, 2, ... */
+/** The positions 0, 1, 2, ... of a dataset, in order. */
 export class SequentialSampler extends Sampler<number> {
   readonly dataSource: Sized
 
@@ -133,7 +133,7 @@ export class RandomSampler extends Sampler<number> {
   }
 }
 
-/** The given indices (or keys) in random order. */
+/** The given indices (or keys) in random order, each once, drawn anew for each epoch. */
 export class SubsetRandomSampler<K = number> extends Sampler<K> {
   readonly indices: ArrayLike<K>
   generator: Generator | null

@@ -2,7 +2,7 @@
 // https://pytorch.org/docs/stable/generated/torch.save.html
 import { NotImplementedError, RuntimeError } from '../base/errors.ts'
 import type { StateDict } from '../nn/state.ts'
-import { Device } from '../tensor/tensor.ts'
+import { Device } from '../tensor/place.ts'
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts'
 import { readFile, shown, writeFile } from './disk.ts'
 import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'

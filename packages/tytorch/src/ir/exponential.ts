@@ -1,8 +1,8 @@
 // Exponentials, logarithms, and what is made of them: tanh, sigmoid, softplus. In float32 they are branchless
-// polynomials (our own minimax fits), right over all floats including denormals; in float64 the host's functions.
-import { byType, clamp, f32, horner, hosted, i32, num, withSign } from './build.ts'
-import { expDouble, log1pDouble, logDouble } from './double.ts'
-import { call, type Expr, type HostFunction, k } from './expr.ts'
+// polynomials (our own minimax fits), right over all floats including denormals; in float64 those of double.ts or the host's.
+import { byType, clamp, f32, horner, hosted, i32, inDouble, num, withSign } from './build.ts'
+import { exp2Double, expDouble, expm1Double, log1pDouble, log2Double, logDouble, tanhDouble } from './double.ts'
+import { type Expr, type HostFunction, k } from './expr.ts'
 
 /** 1.5 * 2^23: adding it rounds a float32 below 2^22 to an integer, which then sits in its low bits. */
 export const MAGIC = 12582912
@@ -41,19 +41,16 @@ export function expPair(high: Expr, low: Expr | null): Expr {
 }
 
 /** e^x. */
-export const exp = byType((x) => expPair(clamp(x, -104, 89), null), hosted('exp'))
+export const exp = byType((x) => expPair(clamp(x, -104, 89), null), expDouble)
 
 /** 2^x. */
-export const exp2 = byType(
-  (x) => {
-    const c = clamp(x, -152, 130)
-    const sum = k.madd(c, f32(0.5), f32(MAGIC + BIAS))
-    const half = k.sub(sum, f32(MAGIC + BIAS))
-    const r = k.madd(half, f32(-2), c)
-    return expScaled(k.mul(r, f32(Math.LN2)), scaleOf(sum))
-  },
-  (x) => call('pow', num(x, 2), x),
-)
+export const exp2 = byType((x) => {
+  const c = clamp(x, -152, 130)
+  const sum = k.madd(c, f32(0.5), f32(MAGIC + BIAS))
+  const half = k.sub(sum, f32(MAGIC + BIAS))
+  const r = k.madd(half, f32(-2), c)
+  return expScaled(k.mul(r, f32(Math.LN2)), scaleOf(sum))
+}, exp2Double)
 
 /** (e^r - 1 - r) / r^2 for |r| < ln 2 / 2, relative to r, to 2^-31. */
 const EXPM1 = [0.5, 0.16666667, 0.041666485, 0.0083332015, 0.001393307, 0.00019950075]
@@ -71,7 +68,7 @@ export const expm1 = byType((x) => {
   const whole = k.madd(scale, r, k.sub(scale, f32(0.5)))
   const y = k.madd(scale, tail, whole)
   return withSign(k.add(y, y), x)
-}, hosted('expm1'))
+}, expm1Double)
 
 /** tanh(x)/x - 1 over x^2, for x^2 up to 0.36. */
 const TANH = [-0.333333, 0.1333194, -0.053785123, 0.020800317, -0.005900179]
@@ -84,7 +81,7 @@ export const tanh = byType((x) => {
   const e = expBounded(k.pmin(k.add(a, a), f32(20)))
   const far = k.sub(f32(1), k.div(f32(2), k.add(e, f32(1))))
   return withSign(k.select(k.lt(a, f32(0.55)), near, far), x)
-}, hosted('tanh'))
+}, tanhDouble)
 
 /** (e^r - 1 - r) / r^2 for |r| < ln 2 / 2, to 2^-28. */
 const EXP_HALF = [0.49999994, 0.1666652, 0.04166826, 0.008368857, 0.0013821766]
@@ -165,24 +162,27 @@ export function splitExponent(x: Expr): { mantissa: Expr; n: Expr } {
 export const log = byType((x) => {
   const { mantissa, n } = splitExponent(x)
   return logSpecials(x, logOf(k.sub(mantissa, f32(1)), n))
-}, hosted('log'))
+}, logDouble)
 
 /** log(1 + x), exact near 0. */
-export const log1p = byType((x) => {
-  const u = k.add(x, f32(1))
-  const lost = k.sub(x, k.sub(u, f32(1)))
-  const exponent = exponentOf(u)
-  const scale = k.bitcast(k.max(k.sub(i32(BIAS << 23), k.shl(exponent, 23)), i32(0)), 'f32')
-  const f = k.madd(lost, scale, k.sub(mantissaOf(u, exponent), f32(1)))
-  return withSign(logSpecials(u, logOf(f, k.cast(exponent, 'f32'))), x)
-}, hosted('log1p'))
+export const log1p = byType(
+  (x) => {
+    const u = k.add(x, f32(1))
+    const lost = k.sub(x, k.sub(u, f32(1)))
+    const exponent = exponentOf(u)
+    const scale = k.bitcast(k.max(k.sub(i32(BIAS << 23), k.shl(exponent, 23)), i32(0)), 'f32')
+    const f = k.madd(lost, scale, k.sub(mantissaOf(u, exponent), f32(1)))
+    return withSign(logSpecials(u, logOf(f, k.cast(exponent, 'f32'))), x)
+  },
+  (x) => k.select(k.eq(x, num(x, 0)), x, log1pDouble(x)),
+)
 
 /** A float32 function computed in float64, and the host's for float64. */
 const wide = (single: (x: Expr) => Expr, fn: HostFunction): ((x: Expr) => Expr) =>
   byType((x) => k.cast(single(k.cast(x, 'f64')), 'f32'), hosted(fn))
 
 /** Logarithm to base 2. */
-export const log2 = wide((x) => k.mul(logDouble(x), num(x, Math.LOG2E)), 'log2')
+export const log2 = inDouble(log2Double) as (x: Expr) => Expr
 
 /** Logarithm to base 10. */
 export const log10 = wide((x) => k.mul(logDouble(x), num(x, Math.LOG10E)), 'log10')
@@ -192,7 +192,7 @@ const LOG1P = [-0.49999988, 0.33332714, -0.24988864, 0.19899622, -0.16135158, 0.
 
 /** log(1 + t) for t in [0, 1], without the special cases of `log1p`. */
 function log1pUnit(t: Expr): Expr {
-  return t.type === 'f64' ? call('log1p', t) : k.madd(k.mul(t, t), horner(t, LOG1P), t)
+  return t.type === 'f64' ? log1pDouble(t) : k.madd(k.mul(t, t), horner(t, LOG1P), t)
 }
 
 /** log(1 + e^x), relative in both tails (2.1 ulp in float32). */

@@ -41,6 +41,11 @@ export interface ReducePass {
   readonly init: readonly Expr[]
   readonly step: readonly Expr[]
   readonly merge: readonly Expr[]
+  /**
+   * A long row is folded in one run, not in blocks whose results are merged: what makes sums exact makes products of
+   * values near 1 worse, whose rounding is all in one direction as long as they stay near 1.
+   */
+  readonly unbroken?: boolean
 }
 
 export interface Kernel {

@@ -44,21 +44,21 @@ abstract class Overwriting extends Module {
   }
 }
 
-/** max(x, 0). */
+/** max(x, 0), element by element. */
 export class ReLU extends Overwriting {
   forward(input: Tensor): Tensor {
     return this.inplace ? input.relu_() : relu(input)
   }
 }
 
-/** Hyperbolic tangent. */
+/** Hyperbolic tangent, element by element: from -1 to 1. */
 export class Tanh extends Module {
   forward(input: Tensor): Tensor {
     return tanh(input)
   }
 }
 
-/** 1 / (1 + exp(-x)). */
+/** 1 / (1 + exp(-x)), element by element: from 0 to 1. */
 export class Sigmoid extends Module {
   forward(input: Tensor): Tensor {
     return sigmoid(input)
@@ -84,14 +84,14 @@ abstract class Along extends Module {
   }
 }
 
-/** exp(x) / sum of exp(x) along `dim`. */
+/** exp(x) / sum of exp(x) along `dim`: positive numbers that add up to 1. */
 export class Softmax extends Along {
   forward(input: Tensor): Tensor {
     return softmax(input, this.dim)
   }
 }
 
-/** The logarithm of softmax along `dim`. */
+/** The logarithm of softmax along `dim`, without its loss of digits: what `NLLLoss` takes. */
 export class LogSoftmax extends Along {
   forward(input: Tensor): Tensor {
     return logSoftmax(input, this.dim)
@@ -122,21 +122,21 @@ export class ReLU6 extends Overwriting {
   }
 }
 
-/** x * sigmoid(x). */
+/** x * sigmoid(x), also called swish (https://arxiv.org/abs/1702.03118). */
 export class SiLU extends Overwriting {
   forward(input: Tensor): Tensor {
     return silu(input, this.inplace)
   }
 }
 
-/** x * tanh(softplus(x)). */
+/** x * tanh(softplus(x)) (https://arxiv.org/abs/1908.08681). */
 export class Mish extends Overwriting {
   forward(input: Tensor): Tensor {
     return mish(input, this.inplace)
   }
 }
 
-/** x * relu6(x + 3) / 6. */
+/** x * relu6(x + 3) / 6 (https://arxiv.org/abs/1905.02244). */
 export class Hardswish extends Overwriting {
   forward(input: Tensor): Tensor {
     return hardswish(input, this.inplace)
@@ -275,14 +275,14 @@ abstract class ExponentialUnit extends Module {
   }
 }
 
-/** x, or alpha * (exp(x) - 1) below 0. */
+/** x, or alpha * (exp(x) - 1) below 0; alpha is 1 unless given (https://arxiv.org/abs/1511.07289). */
 export class ELU extends ExponentialUnit {
   forward(input: Tensor): Tensor {
     return elu(input, this.alpha, this.inplace)
   }
 }
 
-/** x, or alpha * (exp(x / alpha) - 1) below 0. */
+/** x, or alpha * (exp(x / alpha) - 1) below 0; alpha is 1 unless given (https://arxiv.org/abs/1704.07483). */
 export class CELU extends ExponentialUnit {
   forward(input: Tensor): Tensor {
     return celu(input, this.alpha, this.inplace)
@@ -294,7 +294,7 @@ interface SoftplusOptions {
   readonly threshold?: number
 }
 
-/** log(1 + exp(beta * x)) / beta. */
+/** log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold (beta 1, threshold 20). */
 export class Softplus extends Module {
   readonly beta: number
   readonly threshold: number

@@ -56,7 +56,10 @@ type Made = [
   DType | null,
 ]
 
-/** Attention in `numHeads` heads of `embedDim / numHeads` features each, between learned projections. */
+/**
+ * Attention in `numHeads` heads of `embedDim / numHeads` features each, between learned projections
+ * (https://arxiv.org/abs/1706.03762): query [L, N, E], key and value [S, N, E] (or batch first) to [output, weights].
+ */
 export class MultiheadAttention extends Module {
   readonly embedDim: number
   readonly kdim: number

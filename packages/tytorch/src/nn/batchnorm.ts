@@ -140,21 +140,25 @@ abstract class BatchNorm extends ChannelNorm {
   }
 }
 
-/** Batch norm of [N, C] or [N, C, L]. */
+/**
+ * Batch norm of [N, C] or [N, C, L]: each channel less its mean, over sqrt(variance + eps), times `weight` plus `bias`
+ * (https://arxiv.org/abs/1502.03167). Training uses the batch's statistics and moves the running ones, `eval()` uses
+ * those. Throws ValueError for other ranks, and for one value a channel in training.
+ */
 export class BatchNorm1d extends BatchNorm {
   protected override checkInput(x: Tensor): void {
     checkRank(x, 2, 3)
   }
 }
 
-/** Batch norm of [N, C, H, W]. */
+/** As `BatchNorm1d` for images [N, C, H, W]. */
 export class BatchNorm2d extends BatchNorm {
   protected override checkInput(x: Tensor): void {
     checkRank(x, 4)
   }
 }
 
-/** Batch norm of [N, C, D, H, W]. */
+/** As `BatchNorm1d` for volumes [N, C, D, H, W]. */
 export class BatchNorm3d extends BatchNorm {
   protected override checkInput(x: Tensor): void {
     checkRank(x, 5)
@@ -203,21 +207,24 @@ abstract class InstanceNorm extends ChannelNorm {
   }
 }
 
-/** Instance norm of [N, C, L] or [C, L]. */
+/**
+ * Instance norm of [N, C, L] or [C, L]: as batch norm with statistics of each sample's channels by themselves, and
+ * neither weights nor running statistics unless asked for (https://arxiv.org/abs/1607.08022).
+ */
 export class InstanceNorm1d extends InstanceNorm {
   protected override get rank(): number {
     return 2
   }
 }
 
-/** Instance norm of [N, C, H, W] or [C, H, W]. */
+/** As `InstanceNorm1d` for images [N, C, H, W] or [C, H, W]. */
 export class InstanceNorm2d extends InstanceNorm {
   protected override get rank(): number {
     return 3
   }
 }
 
-/** Instance norm of [N, C, D, H, W] or [C, D, H, W]. */
+/** As `InstanceNorm1d` for volumes [N, C, D, H, W] or [C, D, H, W]. */
 export class InstanceNorm3d extends InstanceNorm {
   protected override get rank(): number {
     return 4

@@ -40,7 +40,10 @@ export function getTotalNorm(tensors: Tensor | Iterable<Tensor>, options: ClipOp
   return total
 }
 
-/** Scales gradients so that their total norm is at most `maxNorm`; answers the norm before. */
+/**
+ * Scales gradients in place so that their total norm is at most `maxNorm` (by maxNorm / (norm + 1e-6)); answers the
+ * norm before.
+ */
 export function clipGradNorm_(
   parameters: Tensor | Iterable<Tensor>,
   maxNorm: number,
@@ -69,7 +72,7 @@ export function clipGradValue_(parameters: Tensor | Iterable<Tensor>, clipValue:
   })
 }
 
-/** All parameters as one vector. */
+/** All parameters' elements as one vector, in their order; `vectorToParameters` puts them back. */
 export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
   return cat([...parameters].map((p) => p.reshape(-1)))
 }

@@ -297,7 +297,10 @@ interface CTCOptions extends ReductionOptions {
 }
 type Lengths = Tensor | readonly number[] | number
 
-/** The negative log likelihood of labels over all their alignments; see `ctcLoss`. */
+/**
+ * The negative log likelihood of labels over all their alignments (https://www.cs.toronto.edu/~graves/icml_2006.pdf);
+ * see `ctcLoss`.
+ */
 export class CTCLoss extends Module {
   readonly blank: number
   readonly reduction: Reduction

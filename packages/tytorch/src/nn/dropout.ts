@@ -33,14 +33,17 @@ abstract class Dropping extends Module {
   }
 }
 
-/** Sets elements to 0 with probability p (0.5) while training, and scales the others by 1 / (1 - p). */
+/**
+ * Sets elements to 0 with probability p (0.5) while training, and scales the others by 1 / (1 - p); the identity after
+ * `eval()` (https://arxiv.org/abs/1207.0580). Throws ValueError for p outside [0, 1].
+ */
 export class Dropout extends Dropping {
   forward(input: Tensor): Tensor {
     return dropout(input, this.p, this.training, this.inplace)
   }
 }
 
-/** As `Dropout` for whole channels of [N, C, L] or [C, L]. */
+/** As `Dropout` for whole channels of [N, C, L] or [C, L] (https://arxiv.org/abs/1411.4280). */
 export class Dropout1d extends Dropping {
   forward(input: Tensor): Tensor {
     return dropout1d(input, this.p, this.training, this.inplace)
@@ -61,7 +64,7 @@ export class Dropout3d extends Dropping {
   }
 }
 
-/** Dropout that keeps mean and variance of what went through `SELU`. */
+/** Dropout that keeps mean and variance of what went through `SELU` (https://arxiv.org/abs/1706.02515). */
 export class AlphaDropout extends Dropping {
   forward(input: Tensor): Tensor {
     return alphaDropout(input, this.p, this.training, this.inplace)

@@ -60,7 +60,10 @@ function checkMatrix(embeddings: Tensor): void {
 
 const floatOf = (value: number | null): string => (value === null ? 'None' : formatFloat(value))
 
-/** A table of `numEmbeddings` rows of `embeddingDim` numbers: indices [*] to rows [*, embeddingDim]. */
+/**
+ * A table of `numEmbeddings` rows of `embeddingDim` numbers, drawn from the standard normal distribution: integer
+ * indices [*] to rows [*, embeddingDim]. Throws IndexError for an index that is no row.
+ */
 export class Embedding extends Module {
   readonly numEmbeddings: number
   readonly embeddingDim: number
@@ -205,7 +208,10 @@ interface BagInputs {
   readonly perSampleWeights?: Tensor | null
 }
 
-/** Means (sums, maxima) of bags of rows of a table. */
+/**
+ * Means (sums, maxima) of bags of rows of a table: indices [bags, n], or a vector and `offsets` where each bag starts,
+ * to [bags, embeddingDim].
+ */
 export class EmbeddingBag extends Module {
   readonly numEmbeddings: number
   readonly embeddingDim: number

@@ -45,7 +45,7 @@ export { sigmoid, tanh } from '../ops/unary.ts'
 import { relu as reluOf } from '../ops/compare.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
-/** max(x, 0); with `inplace` it overwrites x. */
+/** max(x, 0), element by element; with `inplace` it overwrites x. */
 export function relu(input: Tensor, options: boolean | { inplace?: boolean } = false): Tensor {
   const inplace = typeof options === 'boolean' ? options : (options.inplace ?? false)
   return inplace ? input.relu_() : reluOf(input)

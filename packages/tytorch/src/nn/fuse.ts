@@ -3,10 +3,10 @@ import { onesLike, zerosLike } from '../ops/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { BatchNorm1d, BatchNorm2d, BatchNorm3d } from './batchnorm.ts'
 import type { ConvNd } from './conv.ts'
+import { copied } from './deepcopy.ts'
 import type { Linear } from './linear.ts'
 import type { Module } from './module.ts'
 import { Parameter } from './parameter.ts'
-import { copied } from './deepcopy.ts'
 
 type BatchNorm = BatchNorm1d | BatchNorm2d | BatchNorm3d
 

@@ -37,6 +37,9 @@ export class RemovableHandle {
   }
 }
 
+/** Changes a copy of a state dict before it is loaded; keys of `module` start with `prefix`. */
+export type LoadHook = (module: Module, stateDict: Record<string, Tensor>, prefix: string) => void
+
 /** The hooks of one module. */
 export class Hooks {
   readonly before: ForwardPreHook<Module>[] = []

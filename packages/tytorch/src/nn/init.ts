@@ -66,7 +66,7 @@ export const truncNormal_: Filler<[mean?: number, std?: number, a?: number, b?: 
   })
 }
 
-/** The value given, everywhere. */
+/** Sets every element to `value`, without recording; answers the tensor, as all initialisers. */
 export function constant_(x: Tensor, value: number): Tensor {
   return noGrad(() => {
     changeInPlace(x)
@@ -74,9 +74,9 @@ export function constant_(x: Tensor, value: number): Tensor {
   })
 }
 
-/** Ones. */
+/** Sets every element to 1. */
 export const ones_ = (x: Tensor): Tensor => constant_(x, 1)
-/** Zeros. */
+/** Sets every element to 0. */
 export const zeros_ = (x: Tensor): Tensor => constant_(x, 0)
 
 /** The identity, in a matrix. Throws ValueError for other ranks. */

@@ -35,7 +35,7 @@ interface ClassOptions extends ReductionOptions {
   readonly ignoreIndex?: number
 }
 
-/** The cross entropy of scores with class indices or probabilities; see `crossEntropy`. */
+/** The cross entropy in nats of scores (not probabilities) with class indices or probabilities; see `crossEntropy`. */
 export class CrossEntropyLoss extends Module {
   readonly ignoreIndex: number
   readonly reduction: Reduction
@@ -85,21 +85,24 @@ export class NLLLoss extends Module {
   }
 }
 
-/** The mean of (input - target)^2. */
+/** The mean of (input - target)^2, of one shape; `reduction` 'sum' or 'none' instead. */
 export class MSELoss extends PlainLoss {
   forward(input: Tensor, target: Tensor): Tensor {
     return mseLoss(input, target, { reduction: this.reduction })
   }
 }
 
-/** The mean of |input - target|. */
+/** The mean of |input - target|, of one shape; `reduction` 'sum' or 'none' instead. */
 export class L1Loss extends PlainLoss {
   forward(input: Tensor, target: Tensor): Tensor {
     return l1Loss(input, target, { reduction: this.reduction })
   }
 }
 
-/** Half a square over beta near 0, straight beyond beta (1 by default). */
+/**
+ * (input - target)^2 / (2 beta) where the distance is below beta (1), |input - target| - beta / 2 beyond
+ * (https://arxiv.org/abs/1504.08083).
+ */
 export class SmoothL1Loss extends Module {
   readonly reduction: Reduction
   readonly beta: number
@@ -117,7 +120,7 @@ export class SmoothL1Loss extends Module {
   }
 }
 
-/** Half a square up to delta (1 by default), straight beyond it. */
+/** (input - target)^2 / 2 where the distance is below delta (1), delta * (|input - target| - delta / 2) beyond. */
 export class HuberLoss extends Module {
   readonly reduction: Reduction
   readonly delta: number
@@ -140,7 +143,10 @@ interface WeightOptions extends ReductionOptions {
   readonly weight?: Tensor | null
 }
 
-/** The binary cross entropy of probabilities. */
+/**
+ * The binary cross entropy, -(y log x + (1 - y) log(1 - x)), of probabilities x with targets y from 0 to 1. Throws
+ * RuntimeError for x outside [0, 1].
+ */
 export class BCELoss extends Module {
   readonly reduction: Reduction
   /** A buffer. */
@@ -162,7 +168,10 @@ export class BCELoss extends Module {
   }
 }
 
-/** The binary cross entropy of sigmoid(input). */
+/**
+ * The binary cross entropy of sigmoid(input), more exact than `BCELoss` after a sigmoid. `posWeight` weighs the
+ * positive targets of each class.
+ */
 export class BCEWithLogitsLoss extends Module {
   readonly reduction: Reduction
   /** Buffers. */

@@ -1,12 +1,19 @@
 // Modules: classes whose instances are callable, and that find their parameters, buffers and children on their own
 // properties, in order, at every walk.
 import { bfloat16, DType, float16, float32, float64 } from '../base/dtype.ts'
-import { NotImplementedError } from '../base/errors.ts'
+import { NotImplementedError, ValueError } from '../base/errors.ts'
 import { formatModule } from '../base/format.ts'
 import { type Args, bind, parse } from '../tensor/define.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { original, tracer } from '../tensor/tracer.ts'
-import { type BackwardHook, type ForwardHook, type ForwardPreHook, Hooks, type RemovableHandle } from './hooks.ts'
+import {
+  type BackwardHook,
+  type ForwardHook,
+  type ForwardPreHook,
+  Hooks,
+  type LoadHook,
+  type RemovableHandle,
+} from './hooks.ts'
 import { Buffer, changeData, forgetGrad, Parameter } from './parameter.ts'
 import { type IncompatibleKeys, loadInto, type StateDict, snakeCase } from './state.ts'
 
@@ -56,6 +63,7 @@ export abstract class Module extends Callable {
   /** Names of buffers, and whether they belong to the state dict. */
   readonly #buffers = new Map<string, boolean>()
   #hooks: Hooks | null = null
+  #loadHooks: LoadHook[] | null = null
 
   // biome-ignore lint/suspicious/noExplicitAny: every module has its own arguments
   abstract forward(...args: any[]): any
@@ -233,6 +241,7 @@ export abstract class Module extends Callable {
 
   /** Sets `training` here and below; answers this. */
   train(mode = true): this {
+    if (typeof mode !== 'boolean') throw new ValueError('training mode is expected to be boolean')
     for (const module of this.modules()) module.training = mode
     return this
   }
@@ -330,7 +339,29 @@ export abstract class Module extends Callable {
       boolean?,
       boolean?,
     ]
-    return loadInto(this.constructor.name, this.#state(), stateDict, strict, assign)
+    return loadInto(this.constructor.name, this.#state(), this.#prepared(stateDict), strict, assign)
+  }
+
+  /** A copy of `stateDict` that the hooks of this module and those inside have changed; itself without hooks. */
+  #prepared(stateDict: StateDict): StateDict {
+    let source = stateDict
+    const walk = (module: Module, path: string): void => {
+      for (const hook of module.#loadHooks ?? []) {
+        if (source === stateDict) source = { ...stateDict }
+        hook(module, source, path === '' ? '' : `${path}.`)
+      }
+      for (const [name, child] of module.#own('child')) walk(child as Module, joined(path, module.#key(name)))
+    }
+    if (typeof stateDict === 'object' && stateDict !== null) walk(this, '')
+    return source
+  }
+
+  /**
+   * Calls `hook(module, stateDict, prefix)` before a state dict is loaded, for it to change a copy of the dict; this
+   * module's keys start with `prefix`.
+   */
+  registerLoadStateDictPreHook(hook: LoadHook): RemovableHandle {
+    return Hooks.add((this.#loadHooks ??= []), hook, false)
   }
 
   #hooked(): Hooks {

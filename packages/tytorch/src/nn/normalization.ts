@@ -29,7 +29,10 @@ interface LayerNormOptions extends TypeOptions {
 
 const listed = (shape: number | Sizes): Sizes => (typeof shape === 'number' ? [shape] : [...shape])
 
-/** Normalises over the last dimensions, of the sizes given, then scales and shifts every element. */
+/**
+ * Normalises over the last dimensions, of the sizes given, then scales and shifts every element
+ * (https://arxiv.org/abs/1607.06450). Throws RuntimeError for inputs that end in other sizes.
+ */
 export class LayerNorm extends Module {
   readonly normalizedShape: Sizes
   readonly eps: number
@@ -75,7 +78,10 @@ interface RMSNormOptions extends TypeOptions {
   readonly elementwiseAffine?: boolean
 }
 
-/** Divides by the root of the mean square over the last dimensions, then scales every element. */
+/**
+ * Divides by the root of the mean square over the last dimensions, then scales every element
+ * (https://arxiv.org/abs/1910.07467).
+ */
 export class RMSNorm extends Module {
   readonly normalizedShape: Sizes
   readonly eps: number | null
@@ -118,7 +124,10 @@ interface GroupNormOptions extends TypeOptions {
   readonly bias?: boolean
 }
 
-/** Normalises groups of channels of [N, C, ...], then scales and shifts every channel. */
+/**
+ * Normalises groups of channels of [N, C, ...], then scales and shifts every channel
+ * (https://arxiv.org/abs/1803.08494). Throws ValueError unless the channels are divisible by `numGroups`.
+ */
 export class GroupNorm extends Module {
   readonly numGroups: number
   readonly numChannels: number

@@ -182,11 +182,12 @@ export function padSequence(
   const longest = Math.max(...list.map((x) => x.sizes[0]))
   const [{ dtype }] = list
   const features = list[0].sizes.slice(1)
-  const padded = list.map((x) => {
+  const blank = full([longest, ...features], paddingValue, { dtype })
+  const padded = list.flatMap((x) => {
     const absent = longest - x.sizes[0]
-    if (absent === 0) return x
-    const blank = full([absent, ...features], paddingValue, { dtype })
-    return cat(paddingSide === 'right' ? [x, blank] : [blank, x])
+    if (absent === 0) return [x]
+    const rest = narrow(blank, 0, 0, absent)
+    return paddingSide === 'right' ? [x, rest] : [rest, x]
   })
   const joined = reshape(cat(padded), [list.length, longest, ...features])
   return batchFirst ? joined : transpose(joined, 0, 1).contiguous()

@@ -3,7 +3,7 @@ import type { DType } from '../base/dtype.ts'
 import { getDefaultDtype } from '../base/dtype.ts'
 import type { Sizes } from '../base/shape.ts'
 import { requireGrad } from '../ops/create.ts'
-import { type Args, bind, parse } from '../tensor/define.ts'
+import { type Args, bind, checkSizes, parse, sizesOf } from '../tensor/define.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
 import { tracer } from '../tensor/tracer.ts'
 
@@ -52,7 +52,7 @@ export class Buffer extends Tensor {
 
 /** A parameter of uninitialised memory, of the default dtype if none is given. */
 export function emptyParameter(sizes: Sizes, dtype?: DType | null): Parameter {
-  return new Parameter(empty(sizes, dtype ?? getDefaultDtype()))
+  return new Parameter(empty(checkSizes('empty', sizesOf('empty', [sizes])), dtype ?? getDefaultDtype()))
 }
 
 /** Gives `x` the memory, sizes and dtype of `data` and keeps it the same object, as PyTorch's `x.data = data`. */

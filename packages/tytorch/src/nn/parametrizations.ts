@@ -17,6 +17,7 @@ import { named } from './arguments.ts'
 import { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from './convtranspose.ts'
 import { Module } from './module.ts'
 import { registerParametrization } from './parametrize.ts'
+import { snakeCase } from './state.ts'
 import { normExceptDim } from './weightnorm.ts'
 
 class _WeightNorm extends Module {
@@ -43,7 +44,7 @@ interface NamedDim {
 
 /**
  * Parametrizes `name` by its norms over all dimensions but `dim` (over all for null), `original0`, and its direction,
- * `original1` (Salimans and Kingma, https://arxiv.org/abs/1602.07868).
+ * `original1` (Salimans and Kingma, https://arxiv.org/abs/1602.07868). State dicts of the older `weightNorm` load too.
  */
 export function weightNorm<M extends Module>(
   module: M,
@@ -53,7 +54,17 @@ export function weightNorm<M extends Module>(
     module,
     ...args,
   ])
-  return registerParametrization(module, name, new _WeightNorm(dim === undefined ? 0 : dim), { unsafe: true })
+  registerParametrization(module, name, new _WeightNorm(dim === undefined ? 0 : dim), { unsafe: true })
+  // Checkpoints of the older weight norm name the two parts after the parameter.
+  module.registerLoadStateDictPreHook((_module, state, prefix) => {
+    const old = ['g', 'v'].map((part) => `${prefix}${snakeCase(name)}_${part}`)
+    if (!old.every((key) => key in state)) return
+    old.forEach((key, i) => {
+      state[`${prefix}parametrizations.${snakeCase(name)}.original${i}`] = state[key]
+      delete state[key]
+    })
+  })
+  return module
 }
 
 class _SpectralNorm extends Module {

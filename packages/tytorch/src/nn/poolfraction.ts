@@ -61,7 +61,10 @@ abstract class Fractional extends Module {
   }
 }
 
-/** The largest of windows at random places of [N, C, H, W] or [C, H, W]; see `fractionalMaxPool2d`. */
+/**
+ * The largest of windows at random places of [N, C, H, W] or [C, H, W] (https://arxiv.org/abs/1412.6071); see
+ * `fractionalMaxPool2d`.
+ */
 export class FractionalMaxPool2d extends Fractional {
   forward(input: Tensor): Tensor {
     return this.pool(fractionalMaxPool2d, input)

@@ -57,14 +57,14 @@ function without(mask: Tensor, positions: Tensor): Tensor {
   return flat.view(mask.sizes)
 }
 
-/** Prunes nothing, but makes the mask. */
+/** The method that prunes nothing, but makes the mask. */
 export class Identity extends BasePruningMethod {
   computeMask(_t: Tensor, defaultMask: Tensor): Tensor {
     return defaultMask
   }
 }
 
-/** Prunes elements at random. */
+/** The method that prunes elements at random: a share of them (a number from 0 to 1) or a whole number. */
 export class RandomUnstructured extends BasePruningMethod {
   readonly amount: number
 
@@ -130,7 +130,7 @@ abstract class Structured extends BasePruningMethod {
   }
 }
 
-/** Prunes channels at random. */
+/** The method that prunes channels along `dim` at random: a share of them (a number from 0 to 1) or a whole number. */
 export class RandomStructured extends Structured {
   constructor(amount: number, dim = -1) {
     super(amount, dim)

@@ -13,7 +13,10 @@ interface RReLUOptions {
   readonly inplace?: boolean
 }
 
-/** x, or below 0 a slope times x: drawn from [lower, upper) while training, their mean afterwards. */
+/**
+ * x, or below 0 a slope times x: drawn from [lower, upper) while training, their mean afterwards
+ * (https://arxiv.org/abs/1505.00853).
+ */
 export class RReLU extends Module {
   readonly lower: number
   readonly upper: number

@@ -347,7 +347,11 @@ export interface GRU {
   (input: PackedSequence, hx?: Tensor | null): [PackedSequence, Tensor]
 }
 
-/** As `RNN` for gated recurrent units. */
+/**
+ * Gated recurrent units in one or more layers over [T, N, F] or [T, F]: the outputs and the last h, [layers *
+ * directions, N, H]; takes such an h to start with. The reset gate is applied after the product with h, which differs
+ * from the original paper.
+ */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: calls keep the kind of the input
 export class GRU extends RNNBase {
   constructor(

@@ -15,11 +15,11 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { named } from './arguments.ts'
 import { MultiheadAttention } from './attention.ts'
 import { ModuleList } from './containers.ts'
+import { copied } from './deepcopy.ts'
 import { Dropout } from './dropout.ts'
 import { Linear } from './linear.ts'
 import { Module } from './module.ts'
 import { LayerNorm } from './normalization.ts'
-import { copied } from './deepcopy.ts'
 
 /** What a layer puts between its two linear maps: by name, or any function or module. */
 export type Activation = 'relu' | 'gelu' | ((x: Tensor) => Tensor)
@@ -109,7 +109,10 @@ interface EncoderMasks {
   readonly isCausal?: boolean
 }
 
-/** Self-attention and a feed-forward network of `dModel` features, each with dropout, a residual and layer norm. */
+/**
+ * Self-attention and a feed-forward network of `dModel` features, each with dropout, a residual and layer norm: [S, N,
+ * E] (or batch first) to the same (https://arxiv.org/abs/1706.03762).
+ */
 export class TransformerEncoderLayer extends Module {
   selfAttn: MultiheadAttention
   linear1: Linear
@@ -280,7 +283,7 @@ interface StackOptions {
   readonly maskCheck?: boolean
 }
 
-/** A stack of copies of an encoder layer. */
+/** `numLayers` copies of an encoder layer, one after another, with equal weights at first; then `norm` if given. */
 export class TransformerEncoder extends Module {
   layers: ModuleList<TransformerEncoderLayer>
   readonly numLayers: number
@@ -340,7 +343,7 @@ export class TransformerEncoder extends Module {
   }
 }
 
-/** A stack of copies of a decoder layer. */
+/** `numLayers` copies of a decoder layer, one after another, with equal weights at first; then `norm` if given. */
 export class TransformerDecoder extends Module {
   layers: ModuleList<TransformerDecoderLayer>
   readonly numLayers: number

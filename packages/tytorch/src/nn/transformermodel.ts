@@ -57,7 +57,10 @@ type TransformerGiven = [
   DType | null,
 ]
 
-/** Encoder and decoder: source [S, N, E] and target [T, N, E] (or batch first) to [T, N, E]. */
+/**
+ * Encoder and decoder: source [S, N, E] and target [T, N, E] (or batch first) to [T, N, E]
+ * (https://arxiv.org/abs/1706.03762).
+ */
 export class Transformer extends Module {
   encoder: Module
   decoder: Module

@@ -79,21 +79,21 @@ function sizeAndFactor(name: string, args: SizeArgs): UpsampleOptions {
   return { size, scaleFactor }
 }
 
-/** `Upsample` of images with mode 'nearest'. */
+/** `Upsample` of images [N, C, H, W] with mode 'nearest'. */
 export class UpsamplingNearest2d extends Upsample {
   constructor(...args: SizeArgs) {
     super({ ...sizeAndFactor('UpsamplingNearest2d', args), mode: 'nearest' })
   }
 }
 
-/** `Upsample` of images with mode 'bilinear' and aligned corners. */
+/** `Upsample` of images [N, C, H, W] with mode 'bilinear' and aligned corners. */
 export class UpsamplingBilinear2d extends Upsample {
   constructor(...args: SizeArgs) {
     super({ ...sizeAndFactor('UpsamplingBilinear2d', args), mode: 'bilinear', alignCorners: true })
   }
 }
 
-/** [*, C r r, H, W] as [*, C, H r, W r]. */
+/** [*, C r r, H, W] as [*, C, H r, W r], for the factor r (https://arxiv.org/abs/1609.05158). */
 export class PixelShuffle extends Module {
   readonly upscaleFactor: number
 
@@ -111,7 +111,7 @@ export class PixelShuffle extends Module {
   }
 }
 
-/** [*, C, H r, W r] as [*, C r r, H, W]. */
+/** [*, C, H r, W r] as [*, C r r, H, W]: the inverse of `PixelShuffle`. */
 export class PixelUnshuffle extends Module {
   readonly downscaleFactor: number
 

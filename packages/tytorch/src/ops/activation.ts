@@ -110,6 +110,7 @@ let warnedOfDim = false
 /** The dimension that PyTorch guesses where none is given, with its warning, once. */
 function dimOf(name: string, dim: number | null | undefined, x: Tensor): number {
   if (typeof dim === 'number') return wrapDim(dim, x.ndim)
+  if (dim !== null && dim !== undefined) throw new TypeError(`${name}(): argument 'dim' must be int, not ${typeof dim}`)
   if (!warnedOfDim) {
     warnedOfDim = true
     console.warn(
@@ -129,7 +130,7 @@ function prepared(name: string, given: Tensor, dim: number, dtype: DType | null 
   return floating(`${name}${dim === x.ndim - 1 || x.ndim === 0 ? '_lastdim' : ''}_kernel_impl`, x)
 }
 
-/** exp(x) / sum of exp(x) along `dim`. */
+/** exp(x) / sum of exp(x) along `dim`: positive numbers that add up to 1. Integers need a float `dtype`. */
 export const softmax: Softmax = op({
   name: 'softmax',
   python: 'nn.functional.softmax',
@@ -186,7 +187,7 @@ function logSoftmaxGradient(g: Tensor, y: Tensor, dim: number): Tensor {
   return sub(g, mul(exp(y), sum(g, dim, true)))
 }
 
-/** softmax(-x). */
+/** softmax(-x): the smallest gets the most. */
 export const softmin: Softmax = op({
   name: 'softmin',
   python: 'nn.functional.softmin',

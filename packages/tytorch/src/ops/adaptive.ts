@@ -103,6 +103,7 @@ function adaptiveAvg(rank: number): AdaptiveAvg {
   const node = `AdaptiveAvgPool${Math.max(rank, 2)}DBackward`
   return op({
     name: `adaptiveAvgPool${rank}d`,
+    ...(rank === 1 ? { lastNode: 'SqueezeBackward1' } : {}),
     python: `nn.functional.${name}`,
     signature: 'input, output_size',
     differentiable: true,
@@ -247,6 +248,7 @@ function adaptiveMax(rank: number): AdaptiveMax {
   const node = `AdaptiveMaxPool${Math.max(rank, 2)}DBackward`
   return op({
     name: `adaptiveMaxPool${rank}d`,
+    ...(rank === 1 ? { lastNode: 'SqueezeBackward1' } : {}),
     python: `nn.functional.${name}`,
     signature: 'input, output_size, return_indices',
     differentiable: true,

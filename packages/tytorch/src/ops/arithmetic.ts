@@ -1,12 +1,15 @@
 // Element-wise arithmetic of two operands, and what combines it: add, mul, div, pow, lerp, addcmul and their kin.
-import { bool } from '../base/dtype.ts'
+import { bool, type DType } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { type Expr, k } from '../ir/expr.ts'
 import * as m from '../ir/maths.ts'
+import { notImplemented } from '../tensor/complex.ts'
 import { inPlaceOf, op, type TensorLike, withInPlace } from '../tensor/define.ts'
 import { type Binary, binary, type UnaryOptions } from '../tensor/elementwise.ts'
+import { edgesOf } from '../tensor/node.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { eq, ge, logicalAnd } from './compare.ts'
+import { type Threefold, threefold } from './threefold.ts'
 import { log, neg } from './unary.ts'
 
 const addExpr = (x: Expr, y: Expr): Expr => (x.type === 'bool' ? k.or(x, y) : k.add(x, y))
@@ -17,6 +20,7 @@ const subtraction: Binary = binary({
   name: 'sub',
   dtype: 'same',
   expr: k.sub,
+  node: (x) => (x instanceof Tensor ? 'SubBackward0' : 'RsubBackward1'),
   grad: [(g) => g, (g) => neg(g)],
   check(common) {
     if (common === bool) {
@@ -44,18 +48,29 @@ const withAlpha = (base: Binary, inPlace: (x: Tensor, y: TensorLike) => Tensor):
       inPlace(x, options?.alpha === undefined ? y : scaled(y, options.alpha)),
   )
 
-/** x + alpha * y. */
+/** x + alpha * y, broadcast and promoted; of bool the logical or. */
 export const add: WithAlpha = withAlpha(addition, inPlaceOf(addition))
 
-/** x - alpha * y. */
+/** x - alpha * y, broadcast and promoted. Throws RuntimeError for two bool tensors. */
 export const sub: WithAlpha = withAlpha(subtraction, inPlaceOf(subtraction))
 
+/** As `sub`. */
 export const subtract = sub
 
-/** y - x. */
-export const rsub: WithAlpha = (x, y, options) => sub(y, options?.alpha === undefined ? x : scaled(x, options.alpha))
+/** y - alpha * x. */
+export const rsub: WithAlpha = (x, y, options) => {
+  if (!(x instanceof Tensor)) throw new TypeError(`rsub(): argument 'input' must be Tensor, not ${typeof x}`)
+  const out = sub(
+    y,
+    options?.alpha === undefined ? x : scaled(x, options.alpha),
+    options?.out ? { out: options.out } : {},
+  )
+  const operands = [x, y].filter((t) => t instanceof Tensor)
+  out.node?.showAs(operands.length === 2 ? 'RsubBackward0' : 'RsubBackward1', edgesOf(operands))
+  return out
+}
 
-/** x * y. */
+/** x * y, broadcast and promoted; of bool the logical and. */
 export const mul: Binary = binary({
   name: 'mul',
   dtype: 'same',
@@ -64,10 +79,13 @@ export const mul: Binary = binary({
   saves: ['y', 'x'],
 })
 
+/** As `mul`. */
 export const multiply = mul
 
 const trueDivide: Binary = binary({
   name: 'div',
+  // In Python a number over a tensor is its reciprocal times the number.
+  node: (x) => (x instanceof Tensor ? 'DivBackward0' : 'MulBackward0'),
   dtype: 'float',
   expr: k.div,
   grad: [(g, _x, y) => div(g, y), (g, _x, y, out) => neg(mul(g, div(out, y)))],
@@ -75,10 +93,17 @@ const trueDivide: Binary = binary({
   domain: { low: 0.3, high: 3 },
 })
 
-/** floor(x / y), as Python's `//`. */
+const noBool =
+  (name: string) =>
+  (common: DType): void => {
+    if (common === bool) throw notImplemented(name, common)
+  }
+
+/** floor(x / y), as Python's `//`; integers stay integers and throw RuntimeError for y = 0. */
 export const floorDivide: Binary = binary({
   name: 'floorDivide',
   dtype: 'same',
+  check: noBool('div_floor'),
   expr: m.floorDivide,
   domain: { low: 0.3, high: 3, kinks: true },
 })
@@ -87,7 +112,9 @@ export const floorDivide: Binary = binary({
 const divFloor: Binary = binary({
   name: 'divFloor',
   python: 'div',
+  node: () => 'DivBackward2',
   dtype: 'same',
+  check: noBool('div_floor'),
   expr: m.floorDivide,
   grad: [(g) => mul(g, 0), (g) => mul(g, 0)],
   domain: { low: 0.3, high: 3, kinks: true },
@@ -96,7 +123,9 @@ const divFloor: Binary = binary({
 const divTrunc: Binary = binary({
   name: 'divTrunc',
   python: 'div',
+  node: () => 'DivBackward2',
   dtype: 'same',
+  check: noBool('div_trunc'),
   expr: m.truncDivide,
   grad: [(g) => mul(g, 0), (g) => mul(g, 0)],
   domain: { low: 0.3, high: 3, kinks: true },
@@ -118,28 +147,37 @@ const division = (mode: DivOptions['roundingMode']): Binary => {
 
 type Div = (x: TensorLike, y: TensorLike, options?: DivOptions) => Tensor
 
-/** x / y. */
+/**
+ * x / y, of integers as the default dtype; with `roundingMode` 'trunc' or 'floor' rounded so, integers staying
+ * integers.
+ */
 export const div: Div = withInPlace(
   (x: TensorLike, y: TensorLike, options?: DivOptions) => division(options?.roundingMode)(x, y, options),
   (x: Tensor, y: TensorLike, options?: DivOptions) => inPlaceOf(division(options?.roundingMode))(x, y),
 )
 
+/** As `div`. */
 export const divide = div
 
-/** x modulo y with the sign of y, as Python's `%`. */
+/** x modulo y with the sign of y, as Python's `%`; integers throw RuntimeError for y = 0. */
 export const remainder: Binary = binary({
   name: 'remainder',
+  node: (_x, y) => (y instanceof Tensor ? 'RemainderBackward1' : 'RemainderBackward0'),
   dtype: 'same',
+  check: noBool('remainder'),
   expr: m.remainder,
   grad: [(g) => g, (g, x, y) => neg(mul(g, div(x, y, { roundingMode: 'floor' })))],
   saves: ['', 'xy'],
   domain: { low: 0.3, high: 3, kinks: true },
 })
 
-/** x modulo y with the sign of x, as C's fmod. */
+/** x modulo y with the sign of x, as C's fmod; integers throw RuntimeError for y = 0. */
 export const fmod: Binary = binary({
   name: 'fmod',
+  node: (_x, y) => (y instanceof Tensor ? 'FmodBackward1' : 'FmodBackward0'),
+  numbers: 'second',
   dtype: 'same',
+  check: noBool('fmod'),
   expr: m.fmod,
   grad: [(g) => g, (g, x, y) => neg(mul(g, div(x, y, { roundingMode: 'trunc' })))],
   saves: ['', 'xy'],
@@ -149,8 +187,16 @@ export const fmod: Binary = binary({
 /** x to the power y; integer powers of integers stay integers. */
 export const pow: Binary = binary({
   name: 'pow',
+  node: (x, y) => `PowBackward${!(x instanceof Tensor) ? 2 : y instanceof Tensor ? 1 : 0}`,
   dtype: 'same',
+  check: noBool('pow'),
   expr: m.pow,
+  constants: [2, 3, 0.5, -0.5, 1, -1, -2],
+  checkNumber(value, common) {
+    if (!common.isFloatingPoint && Number(value) < 0) {
+      throw new RuntimeError('Integers to negative integer powers are not allowed.')
+    }
+  },
   grad: [powGradBase, (g, x, y, out) => powGradExponent(g, x, y as Tensor, out)],
   saves: ['xy', 'xyo'],
   domain: { low: 0.3, high: 2 },
@@ -188,48 +234,62 @@ export const atan2: Binary = binary({
   domain: { low: 0.3, high: 3 },
 })
 
+/** As `atan2`. */
 export const arctan2 = atan2
 
-/** input + weight * (end - input). */
+const lerpOnce: Threefold = threefold('lerp', (x, end, weight) => k.add(x, k.mul(k.sub(end, x), weight)))
+const addcmulOnce: Threefold = threefold('addcmul', (x, a, b, value) => k.add(x, k.mul(k.mul(a, b), value)))
+const addcdivOnce: Threefold = threefold('addcdiv', (x, a, b, value) => k.add(x, k.mul(k.div(a, b), value)))
+
+/** input + weight * (end - input): `input` for weight 0, `end` for 1; the weight is a number or a tensor. */
 export const lerp: (x: Tensor, end: Tensor, weight: Tensor | number) => Tensor = op({
   name: 'lerp',
   signature: 'input, end, weight',
+  node: (_x, _end, weight) => `LerpBackward${weight instanceof Tensor ? 1 : 0}`,
   samples: (t) => [
     [t(3, 4), t(4), 0.3],
     [t(3), t(3), t(3)],
   ],
   differentiable: true,
-  forward: (x: Tensor, end: Tensor, weight: Tensor | number) => add(x, mul(sub(end, x), weight)),
-  inPlace: (x: Tensor, end: Tensor, weight: Tensor | number) => x.add_(mul(sub(end, x), weight)),
+  forward: (x: Tensor, end: Tensor, weight: Tensor | number) =>
+    lerpOnce(x, end, weight, 0, false) ?? add(x, mul(sub(end, x), weight)),
+  inPlace: (x: Tensor, end: Tensor, weight: Tensor | number) =>
+    lerpOnce(x, end, weight, 0, true) ?? x.add_(mul(sub(end, x), weight)),
 })
 
 interface ValueOptions extends UnaryOptions {
   readonly value?: number
 }
 
-/** input + value * a * b. */
+/** input + value * tensor1 * tensor2, broadcast; `value` is 1 unless given. */
 export const addcmul: (x: Tensor, a: Tensor, b: Tensor, options?: ValueOptions) => Tensor = op({
   name: 'addcmul',
   signature: 'input, tensor1, tensor2, *, value',
+  node: 'AddcmulBackward0',
   samples: (t) => [
     [t(3, 4), t(4), t(3, 1)],
     [t(3), t(3), t(3), { value: 0.5 }],
   ],
   differentiable: true,
-  forward: (x: Tensor, a: Tensor, b: Tensor, value = 1) => add(x, mul(a, b), { alpha: value }),
-  inPlace: (x: Tensor, a: Tensor, b: Tensor, value = 1) => x.add_(mul(a, b), { alpha: value }),
+  forward: (x: Tensor, a: Tensor, b: Tensor, value = 1) =>
+    addcmulOnce(x, a, b, value, false) ?? add(x, mul(a, b), { alpha: value }),
+  inPlace: (x: Tensor, a: Tensor, b: Tensor, value = 1) =>
+    addcmulOnce(x, a, b, value, true) ?? x.add_(mul(a, b), { alpha: value }),
 })
 
-/** input + value * a / b. */
+/** input + value * tensor1 / tensor2, broadcast; `value` is 1 unless given. */
 export const addcdiv: (x: Tensor, a: Tensor, b: Tensor, options?: ValueOptions) => Tensor = op({
   name: 'addcdiv',
   signature: 'input, tensor1, tensor2, *, value',
+  node: 'AddcdivBackward0',
   samples: (t) => [
     [t(3, 4), t(4), t(3, 1)],
     [t(3), t(3), t(3), { value: 0.5 }],
   ],
   differentiable: true,
   domain: { low: 0.3, high: 3 },
-  forward: (x: Tensor, a: Tensor, b: Tensor, value = 1) => add(x, div(a, b), { alpha: value }),
-  inPlace: (x: Tensor, a: Tensor, b: Tensor, value = 1) => x.add_(div(a, b), { alpha: value }),
+  forward: (x: Tensor, a: Tensor, b: Tensor, value = 1) =>
+    addcdivOnce(x, a, b, value, false) ?? add(x, div(a, b), { alpha: value }),
+  inPlace: (x: Tensor, a: Tensor, b: Tensor, value = 1) =>
+    addcdivOnce(x, a, b, value, true) ?? x.add_(div(a, b), { alpha: value }),
 })

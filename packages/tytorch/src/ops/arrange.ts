@@ -1,6 +1,6 @@
 // Copies in another order: triangles, flips, rolls, repeats and diagonals.
 import { type DType, int32, int64 } from '../base/dtype.ts'
-import { RuntimeError } from '../base/errors.ts'
+import { IndexError, RuntimeError } from '../base/errors.ts'
 import { type Sizes, wrapDim, wrapDims } from '../base/shape.ts'
 import { constant, k, load, position, scalar } from '../ir/expr.ts'
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
@@ -83,29 +83,36 @@ export const triu: Triangle = triangleOf('triu')
 
 type IndicesArgs = [row: number, col: number, ...Partial<[offset: number | CreateOptions, options: CreateOptions]>]
 
+/** Coordinates of the columns from `first` to before `last` of every row. */
 function triangleIndices(
-  keep: (r: number, c: number, offset: number) => boolean,
+  range: (r: number, columns: number, offset: number) => readonly [first: number, last: number],
   [rows, columns, a, b]: IndicesArgs,
 ): Tensor {
   const offset = typeof a === 'number' ? a : 0
   const options = (typeof a === 'object' ? a : b) ?? {}
-  const found: [number, number][] = []
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) if (keep(r, c, offset)) found.push([r, c])
-  const out = empty([2, found.length], options.dtype ?? int64)
-  const encode = out.dtype === int64 ? BigInt : Number
+  const ranges = Array.from({ length: rows }, (_, r) =>
+    range(r, columns, offset).map((c) => Math.max(0, Math.min(c, columns))),
+  )
+  const count = ranges.reduce((n, [first, last]) => n + Math.max(0, last - first), 0)
+  const out = empty([2, count], int32)
   onHost('triangleIndices', [out], 'w', (elements) => {
-    const raw = elements as unknown as (number | bigint)[]
-    found.forEach(([r, c], i) => {
-      raw[i] = encode(r)
-      raw[found.length + i] = encode(c)
-    })
+    const raw = elements as Int32Array
+    let i = 0
+    for (const [r, [first, last]] of ranges.entries()) {
+      for (let c = first; c < last; c++, i++) {
+        raw[i] = r
+        raw[count + i] = c
+      }
+    }
   })
-  return out
+  return out.to(options.dtype ?? int64)
 }
 /** Coordinates of the lower triangle of a matrix of `row` by `col`: int64 [2, n]. */
-export const trilIndices = (...args: IndicesArgs): Tensor => triangleIndices((r, c, offset) => c - r <= offset, args)
+export const trilIndices = (...args: IndicesArgs): Tensor =>
+  triangleIndices((r, _, offset) => [0, r + offset + 1], args)
 /** Coordinates of the upper triangle of a matrix of `row` by `col`: int64 [2, n]. */
-export const triuIndices = (...args: IndicesArgs): Tensor => triangleIndices((r, c, offset) => c - r >= offset, args)
+export const triuIndices = (...args: IndicesArgs): Tensor =>
+  triangleIndices((r, columns, offset) => [r + offset, columns], args)
 
 /** The elements in reverse order along `dims`, as a copy. */
 export const flip: (x: Tensor, ...dims: SizesArgs<'dims'>) => Tensor = op({
@@ -143,6 +150,7 @@ export const rot90: (x: Tensor, ...args: Args<[k?: number, dims?: Sizes], { k?: 
   {
     name: 'rot90',
     signature: 'input, k, dims',
+    node: 'Rot90Backward0',
     samples: (t) => [[t(3, 4)], [t(2, 3, 4), -1, [1, 2]], [t(3, 4), 2]],
     differentiable: true,
     forward: (x: Tensor, times = 1, dims: Sizes = [0, 1]) => {
@@ -185,6 +193,7 @@ export const roll: (
     }
     if (by.length !== along.length)
       throw new RuntimeError(`shifts and dimensions must align. shifts: ${by.length}, dims:${along.length}`)
+    if (x.ndim === 0) throw new IndexError(`Dimension specified as ${along[0]} but tensor has no dimensions`)
     const wrapped = along.map((d) => wrapDim(d, x.ndim))
     const out = empty(x.sizes, x.dtype)
     // A dimension named twice is shifted by the sum.

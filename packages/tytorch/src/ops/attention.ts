@@ -387,6 +387,8 @@ function grouped(x: Tensor, heads: number): Tensor {
  */
 export const scaledDotProductAttention: Attention = op({
   name: 'scaledDotProductAttention',
+  lastNode: (query, _key, _value, _mask, dropout) =>
+    query.ndim !== 4 || dropout > 0 ? 'UnsafeViewBackward0' : undefined,
   python: 'nn.functional.scaled_dot_product_attention',
   signature: 'query, key, value, attn_mask, dropout_p, is_causal, *, scale, enable_gqa',
   differentiable: true,

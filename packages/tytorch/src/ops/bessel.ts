@@ -71,7 +71,7 @@ export const specialI1e: Unary = unary({
 const plain = (name: string, python: string, expr: (x: Expr) => Expr): Unary =>
   unary({ name, python: `special.${python}`, dtype: 'float', expr, domain: { low: 0.2, high: 12 }, noInPlace: true })
 
-/** Airy function Ai. */
+/** Airy function Ai, the solution of y'' = x y that vanishes for large x. */
 export const specialAiryAi: Unary = plain('specialAiryAi', 'airy_ai', airyAi)
 /** Bessel function of the first kind of order 0. */
 export const specialBesselJ0: Unary = plain('specialBesselJ0', 'bessel_j0', bessel.besselJ0)

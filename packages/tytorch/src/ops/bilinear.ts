@@ -8,6 +8,7 @@ import { linear } from './linear.ts'
 /** input1 A input2 + bias, for inputs [*, in1] and [*, in2], weight A [out, in1, in2] and bias [out]. */
 export const bilinear: (input1: Tensor, input2: Tensor, weight: Tensor, bias?: Tensor | null) => Tensor = op({
   name: 'bilinear',
+  lastNode: (_x, _y, _weight, bias) => (bias ? 'AddBackward0' : 'ViewBackward0'),
   python: 'nn.functional.bilinear',
   signature: 'input1, input2, weight, bias',
   differentiable: true,

@@ -120,6 +120,7 @@ interface TrapzOptions {
 export const trapz: (y: Tensor, ...args: Args<[x?: Tensor], TrapzOptions>) => Tensor = op({
   name: 'trapz',
   signature: 'y, x, *, dx, dim',
+  lastNode: (_y, x) => (x ? 'DivBackward1' : 'MulBackward1'),
   samples: (t) => [[t(3, 4)], [t(3, 4), t(4)]],
   differentiable: true,
   forward: (y: Tensor, x?: Tensor, dx = 1, dim = -1) => (x ? trapezoid(y, x, { dim }) : trapezoid(y, { dx, dim })),

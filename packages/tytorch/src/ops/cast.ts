@@ -19,23 +19,25 @@ const as =
   (dtype: DType) =>
   (x: Tensor): Tensor =>
     to(x, dtype)
-/** As float32. */
+/** As float32; the same tensor if it is that already. Gradients come back in the dtype before. */
 export const float = as(float32)
 /** As float64. */
 export const double = as(float64)
-/** As float16. */
+/** As float16, rounded to the nearest even: a dtype to store, whose ops compute in float32. */
 export const half = as(float16)
+/** As bfloat16, float32 rounded to its upper half: a dtype to store, whose ops compute in float32. */
 export const bfloat16 = as(bfloat16Type)
-/** As int64. */
+/** As int64; fractions are cut off. */
 export const long = as(int64)
-/** As int32. */
+/** As int32; fractions are cut off. */
 export const int = as(int32)
-/** As int16. */
+/** As int16; fractions are cut off, and what doesn't fit wraps. */
 export const short = as(int16)
-/** As int8. */
+/** As int8; fractions are cut off, and what doesn't fit wraps. */
 export const char = as(int8)
-/** As uint8. */
+/** As uint8; fractions are cut off, and what doesn't fit wraps. */
 export const byte = as(uint8)
+/** As bool: true where x is not zero (NaN included). */
 export const bool = as(boolType)
 /** Itself: tensors live on the CPU. */
 export const cpu = (x: Tensor): Tensor => x

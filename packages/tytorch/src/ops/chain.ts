@@ -38,6 +38,7 @@ function blended(x: Tensor, product: Tensor, beta: number | boolean, alpha: numb
 export const addr: (x: Tensor, vec1: Tensor, vec2: Tensor, options?: AddOptions) => Tensor = op({
   name: 'addr',
   signature: 'input, vec1, vec2, *, beta, alpha',
+  node: 'AddrBackward0',
   samples: (t) => [
     [t(3, 4), t(3), t(4)],
     [t(4), t(3), t(4), { beta: 0.5, alpha: 2 }],
@@ -63,6 +64,7 @@ function addrOf(x: Tensor, vec1: Tensor, vec2: Tensor, beta: number | boolean, a
 export const addbmm: (x: Tensor, batch1: Tensor, batch2: Tensor, options?: AddOptions) => Tensor = op({
   name: 'addbmm',
   signature: 'input, batch1, batch2, *, beta, alpha',
+  node: 'AddbmmBackward0',
   samples: (t) => [
     [t(3, 2), t(2, 3, 4), t(2, 4, 2)],
     [t(2), t(2, 3, 4), t(2, 4, 2), { beta: 0.5, alpha: 2 }],
@@ -192,7 +194,7 @@ export const linalgMatrixPower: (a: Tensor, n: number) => Tensor = op({
     }
   },
 })
-/** `linalg.matrixPower`. */
+/** Square matrices to an integer power: `linalg.matrixPower`. */
 export const matrixPower = linalgMatrixPower
 
 /** 1 / k! for k < 17. */
@@ -220,10 +222,15 @@ function taylor(a: Tensor): Tensor {
   return out
 }
 
+/** Float32 matrices of so many elements in all are exponentiated in float64, where that costs little. */
+const IN_DOUBLE = 1 << 16
+
 function exponential(a: Tensor): Tensor {
   if (a.count === 0) return a.clone()
-  const low = a.dtype.name !== 'float32' && a.dtype.name !== 'float64'
-  const x = low ? a.detach().float() : a.detach()
+  // Every squaring doubles the relative error, of which float32 has too little to give away.
+  const small = a.dtype.name === 'float32' && a.count <= IN_DOUBLE
+  const low = small || (a.dtype.name !== 'float32' && a.dtype.name !== 'float64')
+  const x = small ? a.detach().double() : low ? a.detach().float() : a.detach()
   const norms = amax(abs(x).sum(-2), -1)
   const largest = amax(norms).item()
   const most = largest > 0.5 && Number.isFinite(largest) ? Math.ceil(Math.log2(largest / 0.5)) : 0

@@ -1,4 +1,5 @@
 // Element-wise comparison, logic and bits, and what picks by comparing: maximum, minimum, clamp, relu.
+import { bool } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { num } from '../ir/build.ts'
 import { type Expr, k } from '../ir/expr.ts'
@@ -6,30 +7,35 @@ import { type Args, inPlaceOf, op } from '../tensor/define.ts'
 import { type Binary, binary, type Unary, type UnaryOptions, unary } from '../tensor/elementwise.ts'
 import { isSpare } from '../tensor/node.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { type Threefold, threefold } from './threefold.ts'
 
-/** max(x, 0); the gradient at 0 is 0. */
+/** max(x, 0), in the dtype of x; the gradient at 0 is 0. NaN stays NaN. */
 export const relu: Unary = unary({
   name: 'relu',
   dtype: 'same',
   // pmax keeps a NaN on its left, at a third of the price of max.
   expr: (x) => (x.type === 'f32' || x.type === 'f64' ? k.pmax(x, num(x, 0)) : k.max(x, num(x, 0))),
+  check: (dtype) => {
+    if (dtype === bool) throw new RuntimeError('Boolean inputs not supported for relu')
+  },
   grad: (g, _x, out) => (isSpare(g) ? inPlaceOf(thresholdBackward)(g, out) : thresholdBackward(g, out)),
   saves: 'o',
   domain: { kinks: true },
 })
 
-/** g where out > 0, else 0: the gradient of relu. */
+/** 0 where out <= 0, else g, also for NaN: the gradient of relu. */
 export const thresholdBackward: Binary = binary({
   name: 'thresholdBackward',
   dtype: 'same',
-  expr: (g, out) => k.select(k.gt(out, num(out, 0)), g, num(g, 0)),
+  expr: (g, out) => k.select(k.le(out, num(out, 0)), num(g, 0), g),
   grad: [(gg, _g, out) => thresholdBackward(gg, out), (gg) => gg.mul(0)],
   saves: ['y', ''],
   domain: { kinks: true },
 })
 
-const halfOnTies = (g: Tensor, wins: Tensor, ties: Tensor): Tensor =>
-  g.mul(wins.to(g.dtype).add(ties.to(g.dtype).mul(0.5)))
+/** The gradient of the operand that does not lose: half of it at ties, all of it where NaN can't be compared. */
+const halfOnTies = (g: Tensor, loses: Tensor, ties: Tensor): Tensor =>
+  g.mul(loses.logicalNot().to(g.dtype).sub(ties.to(g.dtype).mul(0.5)))
 
 const order =
   (pick: 'max' | 'min') =>
@@ -44,7 +50,7 @@ export const maximum: Binary = binary({
   numbers: 'none',
   dtype: 'same',
   expr: order('max'),
-  grad: [(g, x, y) => halfOnTies(g, gt(x, y), eq(x, y)), (g, x, y) => halfOnTies(g, lt(x, y), eq(x, y))],
+  grad: [(g, x, y) => halfOnTies(g, lt(x, y), eq(x, y)), (g, x, y) => halfOnTies(g, gt(x, y), eq(x, y))],
   saves: ['xy', 'xy'],
   noInPlace: true,
 })
@@ -55,7 +61,7 @@ export const minimum: Binary = binary({
   numbers: 'none',
   dtype: 'same',
   expr: order('min'),
-  grad: [(g, x, y) => halfOnTies(g, lt(x, y), eq(x, y)), (g, x, y) => halfOnTies(g, gt(x, y), eq(x, y))],
+  grad: [(g, x, y) => halfOnTies(g, gt(x, y), eq(x, y)), (g, x, y) => halfOnTies(g, lt(x, y), eq(x, y))],
   saves: ['xy', 'xy'],
   noInPlace: true,
 })
@@ -65,44 +71,49 @@ const numeric = (x: Expr): Expr => (x.type === 'bool' ? k.cast(x, 'i32') : x)
 const comparison = (name: string, test: (x: Expr, y: Expr) => Expr): Binary =>
   binary({ name, dtype: 'bool', expr: (x, y) => test(numeric(x), numeric(y)), numbers: 'second' })
 
-/** x == y, element by element. */
+/** x == y, element by element and broadcast, as bool; y may be a number. NaN equals nothing. */
 export const eq: Binary = comparison('eq', k.eq)
 
-/** x != y. */
+/** x != y, as bool; broadcast. */
 export const ne: Binary = comparison('ne', k.ne)
 
-/** x < y. */
+/** x < y, as bool; broadcast. False where one is NaN. */
 export const lt: Binary = comparison('lt', k.lt)
 
-/** x <= y. */
+/** x <= y, as bool; broadcast. False where one is NaN. */
 export const le: Binary = comparison('le', k.le)
 
-/** x > y. */
+/** x > y, as bool; broadcast. False where one is NaN. */
 export const gt: Binary = comparison('gt', k.gt)
 
-/** x >= y. */
+/** x >= y, as bool; broadcast. False where one is NaN. */
 export const ge: Binary = comparison('ge', k.ge)
 
+/** As `ne`. */
 export const notEqual = ne
 
+/** As `lt`. */
 export const less = lt
 
+/** As `le`. */
 export const lessEqual = le
 
+/** As `gt`. */
 export const greater = gt
 
+/** As `ge`. */
 export const greaterEqual = ge
 
 const logical = (name: string, test: (x: Expr, y: Expr) => Expr): Binary =>
   binary({ name, dtype: 'bool', expr: (x, y) => test(k.cast(x, 'bool'), k.cast(y, 'bool')), numbers: 'none' })
 
-/** x and y. */
+/** True where both are not zero: bool, of any dtypes; broadcast. */
 export const logicalAnd: Binary = logical('logicalAnd', k.and)
 
-/** x or y. */
+/** True where one at least is not zero: bool, of any dtypes; broadcast. */
 export const logicalOr: Binary = logical('logicalOr', k.or)
 
-/** Exactly one of x and y. */
+/** True where exactly one is not zero: bool, of any dtypes; broadcast. */
 export const logicalXor: Binary = logical('logicalXor', k.xor)
 
 const integersOnly =
@@ -111,7 +122,7 @@ const integersOnly =
     if (common.isFloatingPoint) throw new RuntimeError(`"${name}_cpu" not implemented for '${common.title}'`)
   }
 
-/** Bits of both. */
+/** The bits that both integers have; of bool, and. Throws for floats. */
 export const bitwiseAnd: Binary = binary({
   name: 'bitwiseAnd',
   domain: { integers: true },
@@ -120,7 +131,7 @@ export const bitwiseAnd: Binary = binary({
   check: integersOnly('bitwise_and'),
 })
 
-/** Bits of either. */
+/** The bits that either integer has; of bool, or. Throws for floats. */
 export const bitwiseOr: Binary = binary({
   name: 'bitwiseOr',
   domain: { integers: true },
@@ -129,7 +140,7 @@ export const bitwiseOr: Binary = binary({
   check: integersOnly('bitwise_or'),
 })
 
-/** Bits of exactly one. */
+/** The bits that exactly one of two integers has; of bool, exclusive or. Throws for floats. */
 export const bitwiseXor: Binary = binary({
   name: 'bitwiseXor',
   domain: { integers: true },
@@ -147,6 +158,7 @@ interface ClampOptions extends UnaryOptions {
 
 const clampLow: Binary = binary({
   name: 'clampMin',
+  node: (_x, y) => (typeof y === 'object' ? 'ClampMinBackward1' : 'ClampMinBackward0'),
   numbers: 'second',
   dtype: 'same',
   expr: order('max'),
@@ -157,6 +169,7 @@ const clampLow: Binary = binary({
 
 const clampHigh: Binary = binary({
   name: 'clampMax',
+  node: (_x, y) => (typeof y === 'object' ? 'ClampMaxBackward1' : 'ClampMaxBackward0'),
   numbers: 'second',
   dtype: 'same',
   expr: order('min'),
@@ -171,10 +184,16 @@ export const clampMin = clampLow
 /** min(x, max), element by element. */
 export const clampMax = clampHigh
 
-/** x limited to [min, max]; at least one bound is needed. */
+const clampOnce: Threefold = threefold('clamp', (x, low, high) => k.min(k.max(x, low), high))
+
+/**
+ * x limited to [min, max], numbers or tensors that broadcast; where min > max it is max. Throws RuntimeError without
+ * any bound.
+ */
 export const clamp: (x: Tensor, ...args: Args<[min?: Bound, max?: Bound], ClampOptions>) => Tensor = op({
   name: 'clamp',
   signature: 'input, min, max',
+  node: (_x, min, max) => `ClampBackward${typeof (min ?? max) === 'object' ? 0 : 1}`,
   samples: (t) => [
     [t(3, 4), -0.5, 0.5],
     [t(3, 4), { min: 0.1 }],
@@ -187,14 +206,19 @@ export const clamp: (x: Tensor, ...args: Args<[min?: Bound, max?: Bound], ClampO
     const high = max ?? null
     if (low === null && high === null)
       throw new RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    const once = low !== null && high !== null ? clampOnce(x, low as number, high as number, 0, false) : null
+    if (once) return once
     const raised = low === null ? x : clampLow(x, low)
     return high === null ? raised : clampHigh(raised, high)
   },
   inPlace: (x: Tensor, min?: Bound, max?: Bound) => {
+    const both = min !== null && min !== undefined && max !== null && max !== undefined
+    if (both && clampOnce(x, min as number, max as number, 0, true)) return x
     if (min !== null && min !== undefined) x.clampMin_(min)
     if (max !== null && max !== undefined) x.clampMax_(max)
     return x
   },
 })
 
+/** As `clamp`. */
 export const clip = clamp

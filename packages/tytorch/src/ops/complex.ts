@@ -4,9 +4,10 @@ import { RuntimeError } from '../base/errors.ts'
 import { broadcastSizes } from '../base/shape.ts'
 import { complexForms, partOf } from '../tensor/complex.ts'
 import { op } from '../tensor/define.ts'
-import { copyValues, reduceLike, shapeOf } from '../tensor/elementwise.ts'
+import { copyValues } from '../tensor/elementwise.ts'
 import { record } from '../tensor/node.ts'
 import { alias, empty, Tensor } from '../tensor/tensor.ts'
+import { reduceLike, shapeOf } from '../tensor/undo.ts'
 import * as m from './complexmath.ts'
 import { mapPairs } from './complexmath.ts'
 
@@ -54,6 +55,7 @@ export const complex: (real: Tensor, imag: Tensor) => Tensor = op({
 /** abs * (cos(angle) + i sin(angle)). Throws RuntimeError for dtypes that are not floating point or differ. */
 export const polar: (abs: Tensor, angle: Tensor) => Tensor = op({
   name: 'polar',
+  node: 'PolarBackward0',
   signature: 'abs, angle',
   samples: (t) => [[t(3, 4), t(3, 4)]],
   domain: { low: 0.3, high: 2 },
@@ -133,6 +135,7 @@ export const conj: (x: Tensor) => Tensor = op({
 export const conjPhysical: (x: Tensor) => Tensor = op({
   name: 'conjPhysical',
   signature: 'input',
+  inPlaceNode: 'ConjPhysicalBackward1',
   differentiable: true,
   forward: (x: Tensor) => conj(x),
   inPlace: (x: Tensor) => (x.dtype.isComplex ? x.copy_(conj(x.clone())) : x),

@@ -353,6 +353,7 @@ export const inner: (x: Tensor, other: Tensor) => Tensor = op({
 export const vdot: (x: Tensor, other: Tensor) => Tensor = op({
   name: 'vdot',
   signature: 'input, other',
+  node: 'VdotBackward0',
   samples: (t) => [[t(4), t(4)]],
   differentiable: true,
   forward: (x: Tensor, other: Tensor) => dot(x, other),

@@ -3,10 +3,11 @@ import { type DType, DType as DTypeClass, dtypes } from '../base/dtype.ts'
 import { RuntimeError, ValueError } from '../base/errors.ts'
 import { numelOf, type Sizes } from '../base/shape.ts'
 import { op } from '../tensor/define.ts'
-import { copyValues, reduceLike, shapeOf, snapshot } from '../tensor/elementwise.ts'
+import { copyValues, snapshot } from '../tensor/elementwise.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
 import { changeInPlace, record, requiresGrad } from '../tensor/node.ts'
 import { alias, empty, emptyLike, Tensor } from '../tensor/tensor.ts'
+import { reduceLike, shapeOf } from '../tensor/undo.ts'
 
 /** A copy with its own storage, in row-major order. */
 export const clone: (x: Tensor) => Tensor = op({
@@ -99,6 +100,7 @@ export function type(x: Tensor, dtype?: DType | string | { readonly dtype: DType
   return to(x, found)
 }
 
+/** In the dtype of `other`. */
 export const typeAs = (x: Tensor, other: Tensor): Tensor => to(x, other.dtype)
 
 /** Copies `src` (broadcast, converted) into `x`. */

@@ -154,6 +154,7 @@ export const corrcoef: (x: Tensor) => Tensor = op({
 export const dist: (x: Tensor, other: Tensor, ...args: Args<[p?: number], { readonly p?: number }>) => Tensor = op({
   name: 'dist',
   signature: 'input, other, p',
+  node: 'DistBackward0',
   samples: (t) => [
     [t(3, 4), t(3, 4)],
     [t(3, 4), t(4), 3],
@@ -166,6 +167,7 @@ export const dist: (x: Tensor, other: Tensor, ...args: Args<[p?: number], { read
 export const renorm: (x: Tensor, p: number, dim: number, maxnorm: number) => Tensor = op({
   name: 'renorm',
   signature: 'input, p, dim, maxnorm',
+  node: 'RenormBackward0',
   samples: (t) => [
     [t(3, 4), 2, 0, 1],
     [t(2, 3, 4), 1, 1, 2],

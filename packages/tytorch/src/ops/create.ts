@@ -3,6 +3,7 @@ import { Complex } from '../base/complex.ts'
 import {
   bool,
   type DType,
+  DType as DTypeClass,
   encode,
   float32,
   float64,
@@ -25,7 +26,7 @@ import { type Args, checkSizes, type Num, op, sizesOf } from '../tensor/define.t
 import { copyValues, snapshot } from '../tensor/elementwise.ts'
 import { onHost } from '../tensor/host.ts'
 import { isGradEnabled, isInferenceModeEnabled } from '../tensor/mode.ts'
-import { changeInPlace, leafOf, record, requiresGrad } from '../tensor/node.ts'
+import { changeInPlace, leafOf, nextSequence, record, requiresGrad } from '../tensor/node.ts'
 import { Prepared, runMap, runRows } from '../tensor/run.ts'
 import { type NestedArray, Tensor, empty as uninitialised } from '../tensor/tensor.ts'
 import { tracer } from '../tensor/tracer.ts'
@@ -56,10 +57,31 @@ export function splitSizes(name: string, given: readonly unknown[]): { sizes: Si
   const named = typeof last === 'object' && last !== null && !Array.isArray(last)
   const options = (named ? last : {}) as CreateOptions & { size?: Sizes }
   const listed = named ? given.slice(0, -1) : given
+  if (named) checkOptions(name, last)
   return {
     sizes: checkSizes(name, sizesOf(name, options.size && listed.length === 0 ? options.size : listed)),
     options,
   }
+}
+
+const KEYS: ReadonlySet<string> = new Set(
+  'size dtype requiresGrad device pinMemory layout memoryFormat generator names out low high mean std'.split(' '),
+)
+
+/** Throws TypeError for options that are none, RuntimeError for a device that is not there. */
+export function checkOptions(name: string, options: CreateOptions): void {
+  for (const key of Object.keys(options)) {
+    if (!KEYS.has(key)) throw new TypeError(`${name}() got an unexpected keyword argument '${key}'`)
+  }
+  const { dtype, device } = options
+  if (dtype !== undefined && dtype !== null && !(dtype instanceof DTypeClass))
+    throw new TypeError(`${name}(): argument 'dtype' must be torch.dtype, not ${typeof dtype}`)
+  if (
+    device !== undefined &&
+    device !== null &&
+    !/^cpu(:0)?$/.test(String((device as { type?: string }).type ?? device))
+  )
+    throw new RuntimeError(`${name}(): there is no device '${String(device)}' here; tensors live on 'cpu'`)
 }
 
 /** Applies `requiresGrad` to a fresh leaf. */
@@ -130,7 +152,7 @@ export function ones(...given: SizeArgs): Tensor {
   return finish(filled(sizes, 1, dtypeIn(options)), options)
 }
 
-/** Uninitialised memory of the sizes given. */
+/** Uninitialised memory of the sizes given, one by one or as an array; float32 unless `dtype` says otherwise. */
 export function empty(...given: SizeArgs): Tensor {
   const { sizes, options } = splitSizes('empty', given)
   return finish(uninitialised(sizes, dtypeIn(options)), options)
@@ -151,9 +173,9 @@ function inferredDtype(value: Num | Complex): DType {
 
 const like = (x: Tensor, value: Num | Complex, options: CreateOptions): Tensor =>
   finish(filled(x.sizes, value, options.dtype ?? x.dtype), options)
-/** Zeros like `x` in sizes and dtype. */
+/** Zeros like `x` in sizes and dtype, unless `dtype` says otherwise. */
 export const zerosLike = (x: Tensor, options: CreateOptions = {}): Tensor => like(x, 0, options)
-/** Ones like `x` in sizes and dtype. */
+/** Ones like `x` in sizes and dtype, unless `dtype` says otherwise. */
 export const onesLike = (x: Tensor, options: CreateOptions = {}): Tensor => like(x, 1, options)
 /** `value` everywhere, like `x` in sizes and dtype. */
 export const fullLike = (x: Tensor, value: Num | Complex, options: CreateOptions = {}): Tensor =>
@@ -219,6 +241,7 @@ function dtypeOfData(data: unknown, values: readonly (Num | Complex)[]): DType {
  * fraction gives the default float; since JavaScript has no `2.`, give `dtype` where whole numbers are meant as floats.
  */
 export function tensor(data: TensorData, options: CreateOptions = {}): Tensor {
+  checkOptions('tensor', options)
   const sizes = shapeOfData(data)
   const same = ARRAY_DTYPES.find(([type]) => data instanceof type)?.[1]
   const raw = same && (options.dtype ?? same) === same ? (data as RawArray) : null
@@ -306,9 +329,12 @@ export const arange: (...args: Args<[start: number, end?: number, step?: number]
     const to = dtype ?? (whole ? int64 : getDefaultDtype())
     if (to.isComplex)
       return finish(arange(start, end, step, { dtype: toRealType(to) }).to(to), { requiresGrad: requiresGrad ?? false })
-    // Counted in the dtype, but as many as the exact bounds give.
+    // Counted in the dtype, but, int64 excepted, as many as the exact bounds give.
     const [first, by] = to.isFloatingPoint ? [start, step] : [Math.trunc(start), Math.trunc(step)]
-    const out = arithmetic(Math.ceil((end - start) / step), first, by, to)
+    const last = to === int64 ? Math.trunc(end) : end
+    if (to === int64 && by === 0) throw new RuntimeError('step must be nonzero')
+    const n = Math.ceil(to === int64 ? (last - first) / by : (end - start) / step)
+    const out = arithmetic(Math.max(n, 0), first, by, to)
     return finish(out, { requiresGrad: requiresGrad ?? false })
   },
 })
@@ -319,6 +345,8 @@ const spacing = new Map<DType, Kernel>()
 export function linspace(start: number, end: number, steps: number, options: CreateOptions = {}): Tensor {
   if (!(steps >= 0)) throw new RuntimeError('number of steps must be non-negative')
   const dtype = dtypeIn(options)
+  const whole = !dtype.isFloatingPoint && !dtype.isComplex
+  const [from, to] = whole ? [Math.trunc(start), Math.trunc(end)] : [start, end]
   const out = uninitialised([steps], dtype)
   if (steps === 0) return finish(out, options)
   const type = dtype === float64 || !dtype.isFloatingPoint ? 'f64' : 'f32'
@@ -340,9 +368,9 @@ export function linspace(start: number, end: number, steps: number, options: Cre
     spacing.set(dtype, kernel)
   }
   const round = type === 'f32' ? Math.fround : (v: number) => v
-  const step = steps === 1 ? 0 : round((round(end) - round(start)) / (steps - 1))
+  const step = steps === 1 ? 0 : round((round(to) - round(from)) / (steps - 1))
   // One step is the start, which the second half would count as the end.
-  runRows(kernel, [steps], 0, [out], [start, steps === 1 ? start : end, step, steps])
+  runRows(kernel, [steps], 0, [out], [from, steps === 1 ? from : to, step, steps])
   return finish(out, options)
 }
 
@@ -361,18 +389,18 @@ const newFilled =
     const { sizes, options } = splitSizes('new', given)
     return finish(filled(sizes, value, options.dtype ?? x.dtype), options)
   }
-/** Zeros of `x`'s dtype. */
+/** Zeros of the sizes given, in `x`'s dtype unless another is given. */
 export const newZeros = newFilled(0)
-/** Ones of `x`'s dtype. */
+/** Ones of the sizes given, in `x`'s dtype unless another is given. */
 export const newOnes = newFilled(1)
-/** `value` everywhere, of `x`'s dtype. */
+/** `value` everywhere, of the sizes given, in `x`'s dtype unless another is given. */
 export const newFull = (x: Tensor, size: Sizes, value: Num | Complex, options: CreateOptions = {}): Tensor =>
   finish(filled(size, value, options.dtype ?? x.dtype), options)
 /** `tensor(data)` of `x`'s dtype. */
 export const newTensor = (x: Tensor, data: TensorData, options: CreateOptions = {}): Tensor =>
   tensor(data, { dtype: x.dtype, ...options })
 
-/** Sets every element to `value`. */
+/** Sets every element to `value`, a number or a 0-d tensor; answers `x`. */
 export function fill_(x: Tensor, value: Num | Complex | Tensor): Tensor {
   if (value instanceof Tensor) {
     if (value.ndim > 0)
@@ -385,11 +413,16 @@ export function fill_(x: Tensor, value: Num | Complex | Tensor): Tensor {
   const before = recorded ? snapshot(x) : x
   changeInPlace(x)
   fillValues(x, value)
-  return recorded ? record(x, 'FillBackward0', [before], [], (g) => [g.newZeros(g.sizes)]) : x
+  return recorded ? record(x, 'FillBackward2', [before], [], (g) => [g.newZeros(g.sizes)]) : x
 }
 
-/** Sets every element to 0. */
-export const zero_ = (x: Tensor): Tensor => fill_(x, 0)
+/** Sets every element to 0; answers `x`. */
+export function zero_(x: Tensor): Tensor {
+  const since = nextSequence()
+  fill_(x, 0)
+  if (x.base === null && x.node !== null && x.node.sequence >= since) x.node.showAs('ZeroBackward0', null)
+  return x
+}
 
 /** The number of elements of `x`. */
 export const numel = (x: Tensor): number => numelOf(x.sizes)

@@ -309,6 +309,7 @@ export const binaryCrossEntropy: (
   name: 'binaryCrossEntropy',
   python: 'nn.functional.binary_cross_entropy',
   signature: 'input, target, weight, *, reduction',
+  node: 'BinaryCrossEntropyBackward0',
   differentiable: true,
   samples: (t) => [
     [t(3, 4), t(3, 4)],
@@ -357,6 +358,7 @@ export const binaryCrossEntropyWithLogits: (
   name: 'binaryCrossEntropyWithLogits',
   python: 'nn.functional.binary_cross_entropy_with_logits',
   signature: 'input, target, weight, *, reduction, pos_weight',
+  node: 'BinaryCrossEntropyWithLogitsBackward0',
   differentiable: true,
   samples: (t) => [
     [t(3, 4), t(3, 4)],

@@ -1,5 +1,5 @@
 // Distances and similarities of vectors: of pairs, of all pairs of two sets, of all pairs of one.
-import { type DType, float32, float64, promoteTypes } from '../base/dtype.ts'
+import { type DType, float32, float64, getDefaultDtype, promoteTypes } from '../base/dtype.ts'
 import { NotImplementedError, RuntimeError, ValueError } from '../base/errors.ts'
 import { broadcastSizes, numelOf } from '../base/shape.ts'
 import { acc, constant, type Expr, k, load, other, result, scalar } from '../ir/expr.ts'
@@ -80,13 +80,19 @@ export const pairwiseDistance: (
   name: 'pairwiseDistance',
   python: 'nn.functional.pairwise_distance',
   signature: 'x1, x2, p, eps, keepdim',
+  lastNode: 'NormBackward1',
   differentiable: true,
   samples: (t) => [
     [t(3, 4), t(3, 4)],
     [t(3, 4), t(4), 1],
     [t(2, 3, 4), t(2, 3, 4), { p: 3, keepdim: true }],
   ],
-  forward: (x1: Tensor, x2: Tensor, p = 2, eps = 1e-6, keepdim = false) => norm(add(sub(x1, x2), eps), p, -1, keepdim),
+  forward: (x1: Tensor, x2: Tensor, p = 2, eps = 1e-6, keepdim = false) => {
+    const apart = sub(x1, x2)
+    // eps is a float in Python, whole or not, and makes floats of integers.
+    const wide = apart.dtype.isFloatingPoint || apart.dtype.isComplex ? apart : to(apart, getDefaultDtype())
+    return norm(add(wide, eps), p, -1, keepdim)
+  },
 })
 
 type Order = '0' | '1' | '2' | 'inf' | 'p'

@@ -3,18 +3,21 @@
 import { type DType, float64 } from '../base/dtype.ts'
 import { NotImplementedError, RuntimeError } from '../base/errors.ts'
 import { num } from '../ir/build.ts'
-import { type Expr, k } from '../ir/expr.ts'
+import { type Expr, k, load, scalar } from '../ir/expr.ts'
+import { type Arg, mapKernel } from '../ir/kernel.ts'
 import * as m from '../ir/maths.ts'
 import { type Args, op, type TensorLike } from '../tensor/define.ts'
 import { type Binary, binary, type Unary, unary } from '../tensor/elementwise.ts'
-import type { Dim } from '../tensor/reduce.ts'
-import { Tensor } from '../tensor/tensor.ts'
+import { record } from '../tensor/node.ts'
+import { type Dim, kernelFor, reduce, simpleFold, spread, zero } from '../tensor/reduce.ts'
+import { Prepared, runMap } from '../tensor/run.ts'
+import { emptyLike, Tensor } from '../tensor/tensor.ts'
 import { add, div, mul, pow, sub } from './arithmetic.ts'
 import { clamp, eq, ge, logicalAnd, logicalOr, ne } from './compare.ts'
 import { finfo } from './info.ts'
 import { where } from './masks.ts'
 import { sum } from './reduce.ts'
-import { cos, exp, isnan, logicalNot, sin } from './unary.ts'
+import { cos, exp, isfinite, isnan, logicalNot, sin } from './unary.ts'
 
 const isFloat = (x: Expr): boolean => x.type === 'f32' || x.type === 'f64'
 
@@ -38,9 +41,9 @@ export const positive: (x: Tensor) => Tensor = op({
 const scaled = (name: string, factor: number): Unary =>
   unary({ name, dtype: 'float', expr: (x) => k.mul(x, num(x, factor)), grad: (g) => mul(g, factor) })
 
-/** Degrees to radians. */
+/** Degrees to radians: x * pi / 180. */
 export const deg2rad: Unary = scaled('deg2rad', Math.PI / 180)
-/** Radians to degrees. */
+/** Radians to degrees: x * 180 / pi. */
 export const rad2deg: Unary = scaled('rad2deg', 180 / Math.PI)
 
 const negative = (x: Expr): Expr =>
@@ -101,6 +104,7 @@ const logOdds: Unary = unary({
 export const logit: (x: Tensor, ...args: Args<[eps?: number | null], { eps?: number | null }>) => Tensor = op({
   name: 'logit',
   signature: 'input, eps',
+  node: 'LogitBackward0',
   domain: { low: 0.1, high: 0.9 },
   samples: (t) => [[t(3, 4)], [t(3, 4), 0.2]],
   differentiable: true,
@@ -123,26 +127,50 @@ type NanToNum = (
   ...args: Args<[nan?: number | null, posinf?: number | null, neginf?: number | null], NanOptions>
 ) => Tensor
 
+const replacements = new Map<DType, Prepared>()
+
+/** Scalars: what NaN, infinity and minus infinity become. */
+function replacementOf(dtype: DType): Prepared {
+  let prepared = replacements.get(dtype)
+  if (!prepared) {
+    const type = dtype.compute
+    const x = load(0, type)
+    const infinite = (sign: number): Expr => k.eq(x, num(x, sign * Number.POSITIVE_INFINITY))
+    const high = k.select(infinite(1), scalar(1, type), k.select(infinite(-1), scalar(2, type), x))
+    const value = k.select(m.isnan(x), scalar(0, type), high)
+    const arg = { dtype, per: 'element' } as const
+    const args: Arg[] = [
+      { ...arg, mode: 'read' },
+      { ...arg, mode: 'write' },
+    ]
+    prepared = new Prepared(mapKernel('nanToNum', args, [type, type, type], [{ arg: 1, value }]))
+    replacements.set(dtype, prepared)
+  }
+  return prepared
+}
+
 function replaced(x: Tensor, nan?: number | null, posinf?: number | null, neginf?: number | null): Tensor {
   if (!x.dtype.isFloatingPoint) return x.clone()
   const most = finfo(x.dtype).max
-  return x
-    .maskedFill(isnan(x), nan ?? 0)
-    .maskedFill(isposinf(x), posinf ?? most)
-    .maskedFill(isneginf(x), neginf ?? -most)
+  const out = emptyLike(x)
+  runMap(replacementOf(x.dtype), x.sizes, [x, out], [nan ?? 0, posinf ?? most, neginf ?? -most])
+  return record(out, 'NanToNumBackward0', [x], [x], (g, [x]) => [g.maskedFill(logicalNot(isfinite(x)), 0)])
 }
 
-/** NaN and infinities replaced by numbers. */
+/**
+ * NaN replaced by `nan` (0), infinities by `posinf` and `neginf`, by default the dtype's largest and smallest numbers.
+ */
 export const nanToNum: NanToNum = op({
   name: 'nanToNum',
   signature: 'input, nan, posinf, neginf',
+  node: 'NanToNumBackward0',
   differentiable: true,
   forward: replaced,
   inPlace: (x: Tensor, nan?: number | null, posinf?: number | null, neginf?: number | null) =>
     x.copy_(replaced(x, nan, posinf, neginf)),
 })
 
-/** x with the sign of y. */
+/** The magnitude of x with the sign of y, that of -0 too; integers give the default dtype. */
 export const copysign: Binary = binary({
   name: 'copysign',
   dtype: 'float',
@@ -153,7 +181,7 @@ export const copysign: Binary = binary({
   domain: { low: 0.3, high: 3 },
 })
 
-/** sqrt(x * x + y * y) without overflow. */
+/** sqrt(x * x + y * y), the hypotenuse, without overflow on the way. Floats only. */
 export const hypot: Binary = binary({
   name: 'hypot',
   dtype: 'same',
@@ -192,7 +220,7 @@ export const heaviside: (x: Tensor, values: Tensor) => Tensor = op({
   inPlace: (x: Tensor, values: Tensor) => x.copy_(heaviside(x, values)),
 })
 
-/** The next number after x towards y. */
+/** The next number of the dtype after x in the direction of y. Floats only. */
 export const nextafter: Binary = binary({
   name: 'nextafter',
   dtype: 'same',
@@ -244,7 +272,7 @@ export const fmin: Binary = binary({
   noInPlace: true,
 })
 
-/** log(exp(x) + exp(y)), without overflow. */
+/** log(exp(x) + exp(y)), without overflow. Floats only. */
 export const logaddexp: Binary = binary({
   name: 'logaddexp',
   dtype: 'same',
@@ -256,7 +284,7 @@ export const logaddexp: Binary = binary({
   noInPlace: true,
 })
 
-/** log2(2 ** x + 2 ** y), without overflow. */
+/** log2(2 ** x + 2 ** y), without overflow. Floats only. */
 export const logaddexp2: Binary = binary({
   name: 'logaddexp2',
   dtype: 'same',
@@ -283,10 +311,11 @@ export const xlogy: Binary = binary({
   domain: { low: 0.3, high: 3 },
 })
 
-/** x * 2 ** other. */
+/** x * 2 ** other; integers give the default dtype. */
 export const ldexp: (x: Tensor, other: Tensor) => Tensor = op({
   name: 'ldexp',
   signature: 'input, other',
+  node: 'LdexpBackward0',
   samples: (t) => [[t(3, 4), t(4)]],
   differentiable: true,
   forward: (x: Tensor, other: Tensor) => {
@@ -342,11 +371,13 @@ const shift = (
     expr: (x, y) => {
       const width = x.type === 'i64' ? 64 : 32
       // A shift by a variable is a shift by each of its bits in turn.
-      let out = x
+      // With the sign's bits turned to 0 first, and back, it may be one without a sign.
+      const sign = beyond(x)
+      let out = k.xor(x, sign)
       for (let bit = 1; bit < width; bit *= 2)
         out = k.select(k.ne(k.and(y, num(y, bit)), num(y, 0)), one(out, bit), out)
       const outside = k.or(k.lt(y, num(y, 0)), k.ge(y, num(y, width)))
-      return k.select(outside, beyond(x), out)
+      return k.select(outside, sign, k.xor(out, sign))
     },
   })
   return Object.assign(
@@ -367,7 +398,7 @@ export const bitwiseLeftShift: Shift = shift('bitwiseLeftShift', 'lshift_cpu', '
   num(x, 0),
 )
 /** x shifted right by `other` bits, keeping the sign. */
-export const bitwiseRightShift: Shift = shift('bitwiseRightShift', 'rshift_cpu', 'bitwise_right_shift', k.shr, (x) =>
+export const bitwiseRightShift: Shift = shift('bitwiseRightShift', 'rshift_cpu', 'bitwise_right_shift', k.shru, (x) =>
   k.select(k.lt(x, num(x, 0)), num(x, -1), num(x, 0)),
 )
 
@@ -378,15 +409,24 @@ interface NanReduceOptions {
 }
 type NanReduction = (x: Tensor, ...args: Args<[dim?: Dim, keepdim?: boolean], NanReduceOptions>) => Tensor
 
-/** The sum of what is not NaN. */
+/** The sum of what is not NaN, over `dim` (all by default); integers give int64. */
 export const nansum: NanReduction = op({
   name: 'nansum',
   signature: 'input, dim, keepdim, *, dtype',
+  node: 'NansumBackward0',
   samples: (t) => [[t(3, 4)], [t(3, 4), 1, true]],
   differentiable: true,
   forward: (x: Tensor, dim: Dim = null, keepdim = false, dtype?: DType) => {
-    const clean = x.dtype.isFloatingPoint ? x.maskedFill(isnan(x), 0) : x
-    return dtype ? sum(clean, dim, keepdim, { dtype }) : sum(clean, dim, keepdim)
+    if (!x.dtype.isFloatingPoint) return dtype ? sum(x, dim, keepdim, { dtype }) : sum(x, dim, keepdim)
+    if (dtype && dtype !== x.dtype) return nansum(x.to(dtype), dim, keepdim)
+    const kernel = kernelFor('nansum', x.dtype, [x.dtype], [], () =>
+      simpleFold(zero(x.dtype.compute), k.add, (e) => k.select(m.isnan(e), num(e, 0), e)),
+    )
+    const [out] = reduce(x, dim, keepdim, kernel)
+    const { sizes } = x
+    return record(out, 'NansumBackward0', [x], [x], (g, [x]) => [
+      spread(g, sizes, dim, keepdim).maskedFill(isnan(x), 0),
+    ])
   },
 })
 

@@ -4,6 +4,7 @@ import { IndexError, RuntimeError } from '../base/errors.ts'
 import { type Sizes, wrapDim, wrapDims } from '../base/shape.ts'
 import { constant, type Expr, k, position } from '../ir/expr.ts'
 import { type Args, op } from '../tensor/define.ts'
+import type { UnaryOptions } from '../tensor/elementwise.ts'
 import { type Named, named } from '../tensor/named.ts'
 import { record } from '../tensor/node.ts'
 import { checkTensor, type Dim, type Fold, kernelFor, reduce, simpleFold, spread } from '../tensor/reduce.ts'
@@ -136,10 +137,17 @@ export function pickedGradient(g: Tensor, sizes: Sizes, indices: Tensor, dim: nu
 }
 
 interface Extreme {
-  (x: Tensor): Tensor
-  (x: Tensor, other: Tensor): Tensor
+  (x: Tensor, options?: UnaryOptions): Tensor
+  (x: Tensor, other: Tensor, options?: UnaryOptions): Tensor
   (x: Tensor, dim: number, keepdim?: boolean): ValuesIndices
-  (x: Tensor, options: { dim: number; keepdim?: boolean }): ValuesIndices
+  (x: Tensor, options: { dim: number; keepdim?: boolean } & OutPair): ValuesIndices
+  (x: Tensor, dim: number, options: { keepdim?: boolean } & OutPair): ValuesIndices
+  (x: Tensor, dim: number, keepdim: boolean, options: OutPair): ValuesIndices
+}
+
+/** Where values and their positions go. */
+interface OutPair {
+  readonly out?: readonly Tensor[]
 }
 
 export interface ExtremeMethod {
@@ -153,6 +161,7 @@ const extremeOf = (name: 'max' | 'min'): Extreme =>
   op<(x: Tensor, dim?: number | Tensor, keepdim?: boolean) => Tensor | ValuesIndices>({
     name,
     signature: 'input, dim, keepdim',
+    apart: 'all',
     samples: (t) => [[t(3, 4)], [t(3, 4), 0], [t(3, 4), -1, true], [t(3, 4), t(3, 1)]],
     differentiable: true,
     forward: (x: Tensor, dim?: number | Tensor, keepdim = false) => {

@@ -99,7 +99,7 @@ const direct = (name: string, python: string, inverse: boolean): One =>
 /** The discrete Fourier transform along `dim`, of the first `n` elements (zeros are added if there are fewer). */
 export const fftFft: One = direct('fftFft', 'fft.fft', false)
 
-/** The inverse of `fft`. */
+/** The inverse of `fft`, along `dim`, of the first `n` elements; divided by n unless `norm` says otherwise. */
 export const fftIfft: One = direct('fftIfft', 'fft.ifft', true)
 
 const fromReal = (name: string, python: string, inverse: boolean): One =>
@@ -120,7 +120,7 @@ const fromReal = (name: string, python: string, inverse: boolean): One =>
 /** The half of a real signal's transform that determines it: n / 2 + 1 elements. */
 export const fftRfft: One = fromReal('fftRfft', 'fft.rfft', false)
 
-/** The inverse of `hfft`. */
+/** The inverse of `hfft`: the first half, n / 2 + 1 elements, of a real signal's inverse transform. */
 export const fftIhfft: One = fromReal('fftIhfft', 'fft.ihfft', true)
 
 const toReal = (name: string, python: string, inverse: boolean): One =>
@@ -287,7 +287,7 @@ const shifting = (name: string, python: string, by: (n: number) => number): Shif
 /** Frequency 0 moved from the start to the middle of every dimension, or of `dim`. */
 export const fftFftshift: Shift = shifting('fftFftshift', 'fft.fftshift', (n) => Math.floor(n / 2))
 
-/** The inverse of `fftshift`. */
+/** The inverse of `fftshift`, also for odd sizes. */
 export const fftIfftshift: Shift = shifting('fftIfftshift', 'fft.ifftshift', (n) => Math.ceil(n / 2))
 
 interface FrequencyOptions {

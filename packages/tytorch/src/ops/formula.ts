@@ -117,13 +117,14 @@ export function plainOp(name: string, f: Formula, python = name.toLowerCase(), d
   })
 }
 
-/** An op of numbers with defaults, then `inplace`. */
+/** An op of numbers with defaults, then `inplace`; `check` throws for numbers that it refuses. */
 export function numberOp<F>(
   name: string,
   python: string,
   parameters: string,
   defaults: readonly number[],
   f: Formula,
+  check?: (numbers: readonly number[]) => void,
 ): F {
   const run = pointwise(python, f)
   return op<(x: Tensor, ...rest: unknown[]) => Tensor>({
@@ -138,6 +139,7 @@ export function numberOp<F>(
     ],
     forward: (x: Tensor, ...given: unknown[]) => {
       const numbers = defaults.map((d, i) => (given[i] as number | undefined) ?? d)
+      check?.(numbers)
       return given[defaults.length] ? run.inPlace(x, ...numbers) : run(x, ...numbers)
     },
   }) as F

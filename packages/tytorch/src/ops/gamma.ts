@@ -5,13 +5,14 @@ import { hosted } from '../ir/build.ts'
 import type { HostFunction } from '../ir/expr.ts'
 import * as m from '../ir/maths.ts'
 import { op, type TensorLike } from '../tensor/define.ts'
-import { binary, reduceLike, shapeOf, type Unary, type UnaryOptions, unary } from '../tensor/elementwise.ts'
+import { binary, type Unary, type UnaryOptions, unary } from '../tensor/elementwise.ts'
 import { record } from '../tensor/node.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { reduceLike, shapeOf } from '../tensor/undo.ts'
 import { add, mul, sub } from './arithmetic.ts'
 import { exp, log, square } from './unary.ts'
 
-/** log|gamma(x)|. */
+/** log|gamma(x)|: infinite at 0 and negative integers; the gradient is `digamma`. */
 export const lgamma: Unary = unary({
   name: 'lgamma',
   dtype: 'float',
@@ -21,7 +22,7 @@ export const lgamma: Unary = unary({
   domain: { low: 0.3, high: 4 },
 })
 
-/** The derivative of `lgamma`. */
+/** The derivative of `lgamma`: -inf at 0, NaN at negative integers. */
 export const digamma: Unary = unary({
   name: 'digamma',
   dtype: 'float',
@@ -193,6 +194,7 @@ export const polygamma: (n: number, input: Tensor) => Tensor = op({
 export const mvlgamma: (x: Tensor, p: number) => Tensor = op({
   name: 'mvlgamma',
   signature: 'input, p',
+  node: 'MvlgammaBackward0',
   differentiable: true,
   domain: { low: 1.3, high: 4 },
   samples: (t) => [

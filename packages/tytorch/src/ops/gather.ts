@@ -5,7 +5,7 @@ import { numelOf, type Sizes, wrapDim } from '../base/shape.ts'
 import { acc, constant, type Expr, gather as gatherAt, k, load, other, result, scalar } from '../ir/expr.ts'
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
 import { partOf } from '../tensor/complex.ts'
-import { type Args, op } from '../tensor/define.ts'
+import { type Args, checkSameType, op } from '../tensor/define.ts'
 import { onHost, type Raw } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
 import { device, Prepared, runMap, runPlainRows } from '../tensor/run.ts'
@@ -335,6 +335,7 @@ export const gather: (
   forward: (x: Tensor, dim: number, index: Tensor, _sparse?: boolean, target?: Tensor) => {
     const d = wrapDim(dim, x.ndim)
     checkAlong('gather', x, d, index)
+    if (target) checkSameType(x, target)
     const out = pick(x, planAlong(x, d, index), empty(index.sizes, x.dtype))
     const { sizes } = x
     record(out, 'GatherBackward0', [x], [index], (g, [at]) => [
@@ -423,6 +424,7 @@ export const takeAlongDim: (
   ...args: Args<[index: Tensor, dim?: number | null], { indices?: Tensor; dim?: number | null }>
 ) => Tensor = op({
   name: 'takeAlongDim',
+  apart: 'all',
   signature: 'input, indices, dim',
   samples: (t) => [
     [t(3, 4), tensor([[0], [-1], [2]]), 1],

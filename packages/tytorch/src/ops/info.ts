@@ -1,7 +1,7 @@
 // What there is to know of dtypes, constants, and torch's settings of devices and precision.
 import { bool, DType, float16, float32, float64, setDefaultDtype } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
-import { Device } from '../tensor/tensor.ts'
+import { Device } from '../tensor/place.ts'
 
 /** Infinity. */
 export const inf: number = Number.POSITIVE_INFINITY

@@ -33,7 +33,7 @@ export function isNonzero(x: Tensor): boolean {
   return Boolean(x.item<number>())
 }
 
-/** True if both have the same sizes. */
+/** True if both have the same sizes; dtypes don't count. */
 export const isSameSize = (x: Tensor, other: Tensor): boolean => sameSizes(x.sizes, other.sizes)
 
 /** True if both are the same view of the same storage. */

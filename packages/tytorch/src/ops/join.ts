@@ -1,6 +1,6 @@
 // Joining tensors (cat, stack and their kin) and bringing several to a common shape.
 import { type DType, getDefaultDtype, resultType } from '../base/dtype.ts'
-import { RuntimeError } from '../base/errors.ts'
+import { RuntimeError, ValueError } from '../base/errors.ts'
 import { type Sizes, sameSizes, wrapDim } from '../base/shape.ts'
 import { type Args, op } from '../tensor/define.ts'
 import { copyValues } from '../tensor/elementwise.ts'
@@ -65,7 +65,9 @@ export const cat: Joining = op({
     return intoOut('cat', out, target, tensors)
   },
 })
+/** As `cat`. */
 export const concat = cat
+/** As `cat`. */
 export const concatenate = cat
 
 function checkJoins(model: Tensor, t: Tensor, dim: number, position: number): void {
@@ -82,6 +84,7 @@ function checkJoins(model: Tensor, t: Tensor, dim: number, position: number): vo
 /** Tensors of one size along a new dimension `dim`. */
 export const stack: Joining = op({
   name: 'stack',
+  apart: 'all',
   signature: 'tensors, dim',
   samples: (t) => [[[t(3, 4), t(3, 4)]], [[t(2), t(2)], -1]],
   differentiable: true,
@@ -122,11 +125,11 @@ const atLeast =
 type AtLeast = ((x: Tensor) => Tensor) & ((x: Tensors) => Tensor[])
 const atLeastOf = (rank: number): AtLeast =>
   ((x: Tensor | Tensors) => (x instanceof Tensor ? atLeast(rank)(x) : x.map(atLeast(rank)))) as AtLeast
-/** With at least one dimension. */
+/** With at least one dimension: 0-d tensors become [1]. */
 export const atleast1d: AtLeast = atLeastOf(1)
-/** With at least two dimensions. */
+/** With at least two dimensions: 0-d tensors become [1, 1], vectors [1, n]. */
 export const atleast2d: AtLeast = atLeastOf(2)
-/** With at least three dimensions. */
+/** With at least three dimensions: 0-d tensors become [1, 1, 1], vectors [1, n, 1], matrices [n, m, 1]. */
 export const atleast3d: AtLeast = atLeastOf(3)
 
 const joining = (
@@ -150,6 +153,7 @@ const joining = (
 export const hstack = joining('hstack', atLeast(1), (list) => (list[0].ndim === 1 ? 0 : 1))
 /** One below the other: along dimension 0, vectors as rows. */
 export const vstack = joining('vstack', atLeast(2), () => 0)
+/** As `vstack`. */
 export const rowStack = vstack
 /** One behind the other: along dimension 2. */
 export const dstack = joining('dstack', atLeast(3), () => 2)
@@ -172,8 +176,14 @@ export const broadcastTensors = (...given: Tensor[] | [tensors: Tensors]): Tenso
   return tensors.map((t) => t.expand(sizes))
 }
 
-/** The common shape of several shapes. */
-export function broadcastShapes(...shapes: Sizes[]): Sizes {
+/**
+ * The common shape of several shapes, by the rules of broadcasting; a number is a shape of one dimension. Throws
+ * RuntimeError if there is none, ValueError for a negative size.
+ */
+export function broadcastShapes(...given: (number | Sizes)[]): Sizes {
+  const shapes = given.map((s) => (typeof s === 'number' ? [s] : s))
+  if (shapes.some((s) => s.some((n) => n < 0)))
+    throw new ValueError('Attempting to broadcast a dimension with negative length!')
   const rank = Math.max(0, ...shapes.map((s) => s.length))
   return Array.from({ length: rank }, (_, i) => {
     const found = shapes.map((s) => s[i - rank + s.length] ?? 1).filter((n) => n !== 1)

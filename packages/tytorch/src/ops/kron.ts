@@ -7,6 +7,7 @@ import { reshape } from './view.ts'
 /** Every element of `x` times all of `other`, in blocks; the shorter shape gets leading ones. */
 export const kron: (x: Tensor, other: Tensor) => Tensor = op({
   name: 'kron',
+  lastNode: 'UnsafeViewBackward0',
   signature: 'input, other',
   differentiable: true,
   samples: (t) => [

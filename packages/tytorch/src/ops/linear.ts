@@ -3,7 +3,7 @@ import { type DType, float32, float64, int32, int64 } from '../base/dtype.ts'
 import { NotImplementedError, RuntimeError } from '../base/errors.ts'
 import { broadcastSizes, numelOf, type Sizes, sameSizes } from '../base/shape.ts'
 import { op } from '../tensor/define.ts'
-import { record } from '../tensor/node.ts'
+import { record, requiresGrad } from '../tensor/node.ts'
 import { device } from '../tensor/run.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
 import { add, mul } from './arithmetic.ts'
@@ -114,10 +114,14 @@ interface AddOptions {
   readonly alpha?: number
 }
 
-/** beta * input + alpha * (mat1 @ mat2). */
+/**
+ * beta * input + alpha * (mat1 @ mat2), for matrices [n, m] and [m, p] and an input that broadcasts to [n, p]. Throws
+ * RuntimeError for sizes that don't fit.
+ */
 export const addmm: (x: Tensor, mat1: Tensor, mat2: Tensor, options?: AddOptions) => Tensor = op({
   name: 'addmm',
   signature: 'input, mat1, mat2, *, beta, alpha',
+  node: 'AddmmBackward0',
   samples: (t) => [
     [t(2), t(3, 4), t(4, 2)],
     [t(3, 2), t(3, 4), t(4, 2), { beta: 0.5, alpha: 2 }],
@@ -207,7 +211,7 @@ function batched(a: Tensor, b: Tensor): Tensor {
   return out
 }
 
-/** The dot product of two vectors. */
+/** The dot product of two vectors [n] of one dtype, 0-d. Throws RuntimeError for other shapes and for two dtypes. */
 export const dot: (x: Tensor, other: Tensor) => Tensor = op({
   name: 'dot',
   signature: 'input, tensor',
@@ -235,7 +239,7 @@ export const dot: (x: Tensor, other: Tensor) => Tensor = op({
   },
 })
 
-/** A matrix [n, m] times a vector [m]. */
+/** A matrix [n, m] times a vector [m]: [n]. Throws RuntimeError for sizes that don't fit. */
 export const mv: (x: Tensor, vec: Tensor) => Tensor = op({
   name: 'mv',
   signature: 'input, vec',
@@ -258,15 +262,27 @@ export const mv: (x: Tensor, vec: Tensor) => Tensor = op({
   },
 })
 
-/** The outer product of two vectors. */
+/** The outer product of vectors [n] and [m]: [n, m], x[i] * y[j]. */
 export const outer: (x: Tensor, vec2: Tensor) => Tensor = op({
   name: 'outer',
+  apart: 'all',
   signature: 'input, vec2',
   samples: (t) => [[t(3), t(4)]],
   differentiable: true,
-  forward: (x: Tensor, vec2: Tensor) => mul(x.unsqueeze(1), vec2),
+  forward: (x: Tensor, vec2: Tensor) => {
+    if (x.ndim !== 1) throw new RuntimeError(`outer: Expected 1-D argument self, but got ${x.ndim}-D`)
+    if (vec2.ndim !== 1) throw new RuntimeError(`outer: Expected 1-D argument vec2, but got ${vec2.ndim}-D`)
+    return mul(x.unsqueeze(1), vec2)
+  },
 })
+/** As `outer`. */
 export const ger = outer
+
+/** PyTorch's name of the last node of `matmul`. */
+function matmulNode(x: Tensor, other: Tensor): string | undefined {
+  if (other.ndim <= 2 && x.ndim <= 2) return x.ndim === 1 && other.ndim === 2 ? 'SqueezeBackward4' : undefined
+  return x.ndim === 2 && other.ndim > 2 && requiresGrad(x) ? 'TransposeBackward0' : 'UnsafeViewBackward0'
+}
 
 /**
  * The matrix product of tensors: vectors by dot product, matrices, and batches of matrices whose leading dimensions
@@ -275,6 +291,7 @@ export const ger = outer
 export const matmul: (x: Tensor, other: Tensor) => Tensor = op({
   name: 'matmul',
   signature: 'input, other',
+  lastNode: matmulNode,
   samples: (t) => [
     [t(4), t(4)],
     [t(3, 4), t(4)],
@@ -310,7 +327,7 @@ function batchMatmul(x: Tensor, other: Tensor): Tensor {
   let out: Tensor
   if (right.ndim === 2 && left.ndim > 2) {
     // Leading dimensions on the left only are rows of one product.
-    out = mm(left.reshape(-1, m), right).reshape([...left.sizes.slice(0, -1), p])
+    out = mm(left.reshape(numelOf(left.sizes.slice(0, -1)), m), right).reshape([...left.sizes.slice(0, -1), p])
   } else {
     const batch = broadcastSizes(left.sizes.slice(0, -2), right.sizes.slice(0, -2))
     const count = numelOf(batch)
@@ -327,6 +344,7 @@ export const linear: (x: Tensor, weight: Tensor, bias?: Tensor | null) => Tensor
   name: 'linear',
   python: 'nn.functional.linear',
   signature: 'input, weight, bias',
+  lastNode: (x, weight, bias) => (bias || weight.ndim !== 2 ? undefined : matmulNode(x, weight)),
   samples: (t) => [
     [t(3, 4), t(2, 4), t(2)],
     [t(3, 4), t(2, 4)],
@@ -339,7 +357,7 @@ export const linear: (x: Tensor, weight: Tensor, bias?: Tensor | null) => Tensor
     const columns = weight.t()
     if (x.ndim === 2) return bias ? addmm(bias, x, columns) : mm(x, columns)
     checkShapes(x.ndim === 1 ? [1, ...x.sizes] : x.sizes, columns.sizes)
-    const rows = x.reshape(-1, x.sizes[x.ndim - 1])
+    const rows = x.reshape(numelOf(x.sizes.slice(0, -1)), x.sizes[x.ndim - 1])
     const out = bias ? addmm(bias, rows, columns) : mm(rows, columns)
     return out.reshape([...x.sizes.slice(0, -1), weight.sizes[0]])
   },
@@ -349,16 +367,18 @@ export const linear: (x: Tensor, weight: Tensor, bias?: Tensor | null) => Tensor
 export const addmv: (x: Tensor, mat: Tensor, vec: Tensor, options?: AddOptions) => Tensor = op({
   name: 'addmv',
   signature: 'input, mat, vec, *, beta, alpha',
+  node: 'AddmvBackward0',
   samples: (t) => [[t(3), t(3, 4), t(4)]],
   differentiable: true,
   forward: (x: Tensor, mat: Tensor, vec: Tensor, beta = 1, alpha = 1) => blended(x, mv(mat, vec), beta, alpha),
   inPlace: (x: Tensor, mat: Tensor, vec: Tensor, beta = 1, alpha = 1) => into(x, addmv(x, mat, vec, { beta, alpha })),
 })
 
-/** beta * input + alpha * (batch1 @ batch2). */
+/** beta * input + alpha * (batch1 @ batch2), for [b, n, m] and [b, m, p] and an input that broadcasts to [b, n, p]. */
 export const baddbmm: (x: Tensor, batch1: Tensor, batch2: Tensor, options?: AddOptions) => Tensor = op({
   name: 'baddbmm',
   signature: 'input, batch1, batch2, *, beta, alpha',
+  node: 'BaddbmmBackward0',
   samples: (t) => [[t(2, 3, 2), t(2, 3, 4), t(2, 4, 2)]],
   differentiable: true,
   forward: (x: Tensor, batch1: Tensor, batch2: Tensor, beta = 1, alpha = 1) =>

@@ -283,6 +283,7 @@ export const nllLoss: (x: Tensor, target: Tensor, ...args: Args<[weight?: Tensor
   name: 'nllLoss',
   python: 'nn.functional.nll_loss',
   signature: 'input, target, weight, *, ignore_index, reduction',
+  lastNode: (x) => (x.ndim === 1 ? 'NllLossBackward0' : x.ndim === 4 ? 'NllLoss2DBackward0' : undefined),
   differentiable: true,
   samples: (t) => [
     [t(3, 4), labels(3)],
@@ -341,6 +342,8 @@ export const crossEntropy: (
   ...args: Args<[weight?: Tensor | null], CrossEntropyOptions>
 ) => Tensor = op({
   name: 'crossEntropy',
+  lastNode: (x, target, _weight, _ignoreIndex, reduction) =>
+    (reduction ?? 'mean') === 'mean' && sameSizes(x.sizes, target.sizes) ? 'DivBackward1' : undefined,
   python: 'nn.functional.cross_entropy',
   signature: 'input, target, weight, *, ignore_index, reduction, label_smoothing',
   differentiable: true,

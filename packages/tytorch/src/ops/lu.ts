@@ -1,7 +1,7 @@
 // LU factors with partial pivoting and what is made of them: linalg.lu and its kin, lu_solve, and determinants.
 import { int32 } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
-import { type Args, op } from '../tensor/define.ts'
+import { type Args, type Out, op } from '../tensor/define.ts'
 import { atPointers, onHost } from '../tensor/host.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
 import { record, recordAll } from '../tensor/node.ts'
@@ -218,6 +218,7 @@ export const luUnpack: (
 ) => Named<'P' | 'L' | 'U'> = op({
   name: 'luUnpack',
   signature: 'LU_data, LU_pivots, unpack_data, unpack_pivots',
+  node: 'LuUnpackBackward0',
   samples: (t) => [
     [t(3, 3), filled([3], 3, int32)],
     [t(4, 3), filled([3], 4, int32)],
@@ -243,6 +244,7 @@ export const linalgLu: (a: Tensor, options?: PivotOptions) => Named<'P' | 'L' | 
   name: 'linalgLu',
   python: 'linalg.lu',
   signature: 'A, *, pivot',
+  node: 'LinalgLuBackward0',
   samples: (t) => [[t(3, 3)], [t(2, 4, 3)], [t(3, 4)]],
   differentiable: true,
   forward: (a: Tensor, pivot = true) => {
@@ -390,7 +392,7 @@ function signAndLog(name: string, a: Tensor): [Tensor, Tensor] {
 }
 
 /** Sign (0 for a singular matrix) and logarithm of the size of the determinants of square matrices. */
-export const linalgSlogdet: (a: Tensor) => Named<'sign' | 'logabsdet'> = op({
+export const linalgSlogdet: (a: Tensor, options?: Out) => Named<'sign' | 'logabsdet'> = op({
   name: 'linalgSlogdet',
   python: 'linalg.slogdet',
   signature: 'A',
@@ -406,6 +408,7 @@ export const linalgSlogdet: (a: Tensor) => Named<'sign' | 'logabsdet'> = op({
 export const logdet: (a: Tensor) => Tensor = op({
   name: 'logdet',
   signature: 'input',
+  lastNode: 'WhereBackward0',
   samples: (t) => [[dominant(t(3, 3))], [dominant(t(2, 2, 2))]],
   differentiable: true,
   forward: (a: Tensor) => {
@@ -414,7 +417,7 @@ export const logdet: (a: Tensor) => Tensor = op({
   },
 })
 
-/** `linalg.det`. */
+/** The determinants of square matrices: `linalg.det`. */
 export const det = linalgDet
-/** `linalg.slogdet`. */
+/** Sign and logarithm of determinants: `linalg.slogdet`. */
 export const slogdet = linalgSlogdet

@@ -5,6 +5,7 @@ import { formatSize } from '../base/format.ts'
 import { sameSizes } from '../base/shape.ts'
 import { type Args, op } from '../tensor/define.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { tracer } from '../tensor/tracer.ts'
 import { add, div, mul, pow, rsub, sub } from './arithmetic.ts'
 import { clampMin, eq, minimum, ne, relu } from './compare.ts'
 import { arange, tensor } from './create.ts'
@@ -115,6 +116,7 @@ export const softMarginLoss: (x: Tensor, target: Tensor, options?: { readonly re
   name: 'softMarginLoss',
   python: 'nn.functional.soft_margin_loss',
   signature: 'input, target, *, reduction',
+  node: 'SoftMarginLossBackward0',
   differentiable: true,
   samples: (t) => [
     [t(3), tensor([1, -1, -1])],
@@ -155,6 +157,7 @@ export const multiMarginLoss: (
   name: 'multiMarginLoss',
   python: 'nn.functional.multi_margin_loss',
   signature: 'input, target, p, margin, weight, *, reduction',
+  node: 'MultiMarginLossBackward0',
   differentiable: true,
   samples: (t) => [
     [t(3, 4), tensor([0, 3, 1])],
@@ -203,6 +206,7 @@ export const multilabelMarginLoss: (x: Tensor, target: Tensor, options?: { reado
     name: 'multilabelMarginLoss',
     python: 'nn.functional.multilabel_margin_loss',
     signature: 'input, target, *, reduction',
+    node: 'MultilabelMarginLossBackward0',
     differentiable: true,
     samples: (t) => [
       [
@@ -223,8 +227,11 @@ export const multilabelMarginLoss: (x: Tensor, target: Tensor, options?: { reado
       if (target.dtype !== int64) throw new RuntimeError(`expected scalar type Long but found ${target.dtype.title}`)
       const [n, c] = rows.sizes
       if (outside(target, -1, c) !== null) throw new RuntimeError("argument #2 'target' is out of range")
-      const labels = target.reshape([n, c])
-      const counted = eq(eq(labels, -1).to(int64).cumsum(1), 0)
+      const all = target.reshape([n, c])
+      const before = eq(eq(all, -1).to(int64).cumsum(1), 0)
+      // Columns in which no row has a label that counts are left out, where values may be read.
+      const used = tracer === null && n > 0 && c > 0 ? Number(sum(before, 1).max().value(0)) : c
+      const [labels, counted] = [all.narrow(1, 0, used), before.narrow(1, 0, used)]
       // Labels that do not count go into a column of their own.
       const column = where(counted, labels, c)
       const isTarget = ne(labels.newZeros([n, c + 1]).scatter(1, column, 1), 0).narrow(1, 0, c)

@@ -5,11 +5,12 @@ import { broadcastSizes, type Sizes, sameSizes } from '../base/shape.ts'
 import { k, load, scalar } from '../ir/expr.ts'
 import { type Kernel, mapKernel } from '../ir/kernel.ts'
 import { type Args, type Num, op, type TensorLike } from '../tensor/define.ts'
-import { copyValues, operandOf, overlaps, reduceLike, shapeOf } from '../tensor/elementwise.ts'
+import { copyValues, operandOf, overlaps } from '../tensor/elementwise.ts'
 import { readsValues } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
 import { broadcastAll, device, Prepared, runMap } from '../tensor/run.ts'
 import { alias, empty, Tensor } from '../tensor/tensor.ts'
+import { reduceLike, shapeOf } from '../tensor/undo.ts'
 import { filled, tensor } from './create.ts'
 import { offsetsOf, pick } from './gather.ts'
 import { intoOut, put, scalarTensor, written } from './put.ts'
@@ -228,7 +229,7 @@ export const nonzeroStatic: (x: Tensor, options: { size: number; fillValue?: num
   },
 })
 
-/** As `nonzero`. */
+/** The positions of elements that are not zero, a row each: int64 [n, dimensions of x]. */
 export const argwhere = (x: Tensor): Tensor => nonzero(x)
 
 /** The elements of `x` where `mask` holds, both seen in `sizes`. */

@@ -54,6 +54,7 @@ function slopes(x: Tensor, lower: number, upper: number): Tensor {
 /** x, or below 0 a random slope from [lower, upper) times x; the mean slope if not `training`. */
 export const rrelu: Rrelu = op({
   name: 'rrelu',
+  node: 'RreluWithNoiseBackward0',
   python: 'nn.functional.rrelu',
   signature: 'input, lower, upper, training, inplace',
   differentiable: true,

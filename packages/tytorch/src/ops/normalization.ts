@@ -5,7 +5,7 @@ import { NotImplementedError, RuntimeError } from '../base/errors.ts'
 import { numelOf, type Sizes } from '../base/shape.ts'
 import { type Args, op } from '../tensor/define.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
-import { record, recordAll } from '../tensor/node.ts'
+import { record } from '../tensor/node.ts'
 import { empty, emptyLike, type Tensor } from '../tensor/tensor.ts'
 import { add, mul, sub } from './arithmetic.ts'
 import { contiguous, to } from './copy.ts'
@@ -235,7 +235,7 @@ function layerParts(x: Tensor, weight: Tensor | null, bias: Tensor | null, found
   const rows = found.rstd.count
   const at: Rows = {
     rows,
-    n: rows ? x.count / rows : numelOf(weight?.sizes ?? [0]),
+    n: rows ? x.count / rows : numelOf(weight?.sizes ?? bias?.sizes ?? [0]),
     eps,
     centered: found.mean !== null,
   }
@@ -302,11 +302,11 @@ export const nativeLayerNorm: (
     const { inputs, saved, back } = layerParts(x, weight, bias, found, eps)
     const dtype = weight?.dtype ?? bias?.dtype ?? x.dtype
     const statistics = [found.mean, found.rstd].map((s) => to(s.view(found.kept), dtype))
-    const outs = [found.out, ...statistics] as [Tensor, Tensor, Tensor]
-    recordAll(outs, 'NativeLayerNormBackward0', inputs, saved, ([g], kept, needs) =>
-      g ? back(g, kept, needs) : inputs.map(() => null),
-    )
-    return outs
+    return [record(found.out, 'NativeLayerNormBackward0', inputs, saved, back), ...statistics] as [
+      Tensor,
+      Tensor,
+      Tensor,
+    ]
   },
 })
 
@@ -328,6 +328,7 @@ export const rmsNorm: (
   name: 'rmsNorm',
   python: 'nn.functional.rms_norm',
   signature: 'input, normalized_shape, weight, eps',
+  lastNode: 'MulBackward0',
   differentiable: true,
   samples: (t) => [
     [t(3, 4), [4]],

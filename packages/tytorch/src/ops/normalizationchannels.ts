@@ -377,6 +377,7 @@ export const _nativeBatchNormLegit: (x: Tensor, weight: Maybe, bias: Maybe, ...r
   name: '_nativeBatchNormLegit',
   python: '_native_batch_norm_legit',
   signature: 'input, weight, bias, running_mean, running_var, training, momentum, eps',
+  node: 'NativeBatchNormLegitBackward0',
   samples: (t) => [[t(3, 4), t(4), t(4), true, 0.1, 1e-5]],
   forward: (x: Tensor, weight: Maybe = null, bias: Maybe = null, ...rest: unknown[]) => {
     const full = typeof rest[0] === 'boolean' ? [null, null, ...rest] : rest
@@ -404,6 +405,7 @@ export const _batchNormWithUpdate: (
   name: '_batchNormWithUpdate',
   python: '_batch_norm_with_update',
   signature: 'input, weight, bias, running_mean, running_var, momentum, eps',
+  node: 'BatchNormWithUpdateBackward0',
   samples: (t) => [[t(3, 4), t(4), t(4), t(4).detach(), t(4).detach(), 0, 1e-5]],
   forward: (
     x: Tensor,

@@ -39,6 +39,7 @@ export const linalgVectorNorm: (
   name: 'linalgVectorNorm',
   python: 'linalg.vector_norm',
   signature: 'x, ord, dim, keepdim, *, dtype',
+  node: 'LinalgVectorNormBackward0',
   domain: { kinks: true },
   samples: (t) => [[t(3, 4)], [t(3, 4), 1, 0], [t(3, 4), 3.5, [0, 1], true], [t(3, 4), Number.POSITIVE_INFINITY, 1]],
   differentiable: true,

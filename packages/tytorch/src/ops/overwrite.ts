@@ -74,6 +74,15 @@ export function fillDiagonal_(x: Tensor, fillValue: Num, wrap: boolean | { reado
   return x
 }
 
+/** PyTorch's names of views that change the tensor itself. */
+const IN_PLACE: Readonly<Record<string, string>> = {
+  SqueezeBackward0: 'SqueezeBackward3',
+  SqueezeBackward1: 'SqueezeBackward4',
+  SqueezeBackward2: 'SqueezeBackward5',
+  UnsqueezeBackward0: 'UnsqueezeBackward1',
+  AsStridedBackward0: 'AsStridedBackward1',
+}
+
 /** Gives `x` the geometry of a view of it; the gradient of the view is that of `x` from now on. */
 function reshaped(x: Tensor, view: (from: Tensor) => Tensor): Tensor {
   const seen = view(snapshot(x))
@@ -83,17 +92,20 @@ function reshaped(x: Tensor, view: (from: Tensor) => Tensor): Tensor {
   x.count = seen.count
   x.contiguousLayout = isContiguous(x.sizes, x.strides)
   const { gradFn } = seen
-  return gradFn ? record(x, gradFn.name, [seen], [], (g) => [g]) : x
+  if (!gradFn) return x
+  record(x, IN_PLACE[gradFn.name] ?? gradFn.name, [seen], [], (g) => [g])
+  x.node?.showAs(x.node.name, gradFn.nextFunctions)
+  return x
 }
 
-/** `squeeze` of `x` itself. */
+/** `squeeze` of `x` itself: its sizes change, not its elements. */
 export const squeeze_ = (x: Tensor, ...args: Parameters<typeof squeeze> extends [Tensor, ...infer R] ? R : never) =>
   reshaped(x, (from) => squeeze(from, ...args))
 
-/** `unsqueeze` of `x` itself. */
+/** `unsqueeze` of `x` itself: its sizes change, not its elements. */
 export const unsqueeze_ = (x: Tensor, dim: number): Tensor => reshaped(x, (from) => unsqueeze(from, dim))
 
-/** `asStrided` of `x` itself. */
+/** `asStrided` of `x` itself: its sizes and strides change, not its elements. */
 export const asStrided_ = (x: Tensor, size: Sizes, stride: Sizes, storageOffset?: number): Tensor =>
   reshaped(x, (from) => asStridedView(from, size, stride, storageOffset))
 

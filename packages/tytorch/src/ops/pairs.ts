@@ -1,10 +1,10 @@
 // Ops with two results (frexp, aminmax, varMean, stdMean), greatest common divisors, and a few ways to fill and create.
-import { type DType, float64, getDefaultDtype, int32, int64 } from '../base/dtype.ts'
+import { type DType, float32, float64, getDefaultDtype, int32, int64 } from '../base/dtype.ts'
 import { IndexError, NotImplementedError, RuntimeError } from '../base/errors.ts'
 import { num } from '../ir/build.ts'
 import { type Expr, k, load } from '../ir/expr.ts'
 import { mapKernel } from '../ir/kernel.ts'
-import { type Args, type Num, op } from '../tensor/define.ts'
+import { type Args, gradientName, type Num, op } from '../tensor/define.ts'
 import { onHost } from '../tensor/host.ts'
 import { type Named, named } from '../tensor/named.ts'
 import { record } from '../tensor/node.ts'
@@ -81,7 +81,9 @@ interface ExtremesOptions {
 /** The smallest and the largest element, along `dim` if it is given. */
 export const aminmax: (x: Tensor, options?: ExtremesOptions) => Extremes = op({
   name: 'aminmax',
+  apart: 'all',
   signature: 'input, *, dim, keepdim',
+  node: 'AminmaxBackward0',
   samples: (t) => [[t(3, 4)], [t(3, 4), { dim: 1, keepdim: true }]],
   differentiable: true,
   forward: (x: Tensor, dim: number | null = null, keepdim = false) => {
@@ -110,6 +112,7 @@ const spreadMean = (name: string, of: typeof variance): SpreadMean =>
   op({
     name,
     signature: 'input, dim, unbiased, keepdim, *, correction',
+    node: gradientName(name),
     samples: (t) => [[t(3, 4)], [t(3, 4), 0], [t(3, 4), 1, { keepdim: true, correction: 0 }]],
     differentiable: true,
     forward: (x: Tensor, dim?: Dim | boolean, unbiased?: boolean, keepdim = false, correction?: number) => {
@@ -119,7 +122,7 @@ const spreadMean = (name: string, of: typeof variance): SpreadMean =>
     },
   })
 
-/** The variance and the mean over `dim`. */
+/** The variance and the mean over `dim`, all by default: [variance, mean]; divided by n - `correction` (1). */
 export const varMean: SpreadMean = spreadMean('varMean', variance)
 /** The standard deviation and the mean over `dim`. */
 export const stdMean: SpreadMean = spreadMean('stdMean', std)
@@ -181,15 +184,16 @@ function integers(name: 'gcd' | 'lcm', each: typeof divisor, long: typeof longDi
   })
 }
 
-/** The greatest common divisor, not negative. */
+/** The greatest common divisor of integers, not negative; gcd(0, 0) is 0. */
 export const gcd: Integers = integers('gcd', divisor, longDivisor)
-/** The least common multiple, not negative. */
+/** The least common multiple of integers, not negative. */
 export const lcm: Integers = integers('lcm', multiple, longMultiple)
 
 /** A tensor like `x` with every element `value` (a number or a 0-d tensor). */
 export const fill: (x: Tensor, value: Num | Tensor) => Tensor = op({
   name: 'fill',
   signature: 'input, value',
+  node: (_x, value) => `FillBackward${value instanceof Tensor ? 1 : 0}`,
   samples: (t) => [
     [t(3, 4), 2],
     [t(3, 4), t()],
@@ -216,6 +220,7 @@ export const put: (
 ) => Tensor = op({
   name: 'put',
   signature: 'input, index, source, accumulate',
+  node: 'PutBackward0',
   samples: (t) => [
     [t(3, 4), tensor([1, 5]), t(2)],
     [t(3, 4), tensor([1, 1]), t(2), true],
@@ -264,7 +269,14 @@ export function logspace(start: Num | Tensor, end: Num | Tensor, steps: number, 
   if (!Number.isInteger(steps)) throw new TypeError(`logspace(): steps must be an integer, got ${steps}`)
   if (steps < 0) throw new RuntimeError('number of steps must be non-negative')
   const [from, to] = ends.map((t) => (t instanceof Tensor ? Number(t.item()) : Number(t)))
-  const exact = pow(base, linspace(from, to, steps, { dtype: float64 }))
-  // Integers are cut off, and 10 ** 2 must not become 99.
-  return finish((dtype.isFloatingPoint ? exact : exact.mul(1 + 1e-12)).to(dtype), options)
+  if (dtype.isFloatingPoint || dtype.isComplex)
+    return finish(pow(base, linspace(from, to, steps, { dtype: float64 })).to(dtype), options)
+  // Of an integer dtype the ends are cut off first, and the exponents are float32. 10 ** 2 must not become 99.
+  const powers = linspace(Math.trunc(from), Math.trunc(to), steps, { dtype: float32 }).to(float64)
+  return finish(
+    pow(base, powers)
+      .mul(1 + 1e-12)
+      .to(dtype),
+    options,
+  )
 }

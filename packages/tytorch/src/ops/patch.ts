@@ -121,6 +121,7 @@ export const indexReduce: (
 ) => Tensor = op({
   name: 'indexReduce',
   signature: 'input, dim, index, source, reduce, *, include_self',
+  node: 'IndexReduceBackward0',
   samples: (t) =>
     (['prod', 'mean', 'amax', 'amin'] as const).map((reduce) => [t(3, 4), 0, tensor([2, 0, 2]), t(3, 4), reduce]),
   differentiable: true,

@@ -6,6 +6,7 @@ import { type Args, op } from '../tensor/define.ts'
 import { readsValues } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { triuIndices } from './arrange.ts'
 import { contiguous } from './copy.ts'
 import { tensor } from './create.ts'
 import { indexSelect } from './gather.ts'
@@ -120,6 +121,7 @@ function apart(x: Tensor, pieces: readonly Tensor[], dim: number): Tensor[] {
 export const unsafeSplit: typeof split = op({
   name: 'unsafeSplit',
   signature: 'input, split_size, dim',
+  node: 'UnsafeSplitBackward0',
   samples: (t) => [[t(5, 2), 2]],
   differentiable: true,
   forward: (x: Tensor, size: number | Sizes, dim = 0) => apart(x, split(x.detach(), size, dim), dim),
@@ -129,6 +131,7 @@ export const unsafeSplit: typeof split = op({
 export const unsafeSplitWithSizes: SplitSizes = op({
   name: 'unsafeSplitWithSizes',
   signature: 'input, split_sizes, dim',
+  node: 'UnsafeSplitWithSizesBackward0',
   samples: (t) => [[t(2, 5), [1, 4], 1]],
   differentiable: true,
   forward: (x: Tensor, sizes: Sizes, dim = 0) => apart(x, split(x.detach(), sizes, dim), dim),
@@ -138,6 +141,7 @@ export const unsafeSplitWithSizes: SplitSizes = op({
 export const unsafeChunk: typeof chunk = op({
   name: 'unsafeChunk',
   signature: 'input, chunks, dim',
+  node: 'UnsafeSplitBackward0',
   samples: (t) => [[t(5, 2), 2]],
   differentiable: true,
   forward: (x: Tensor, chunks: number, dim = 0) => apart(x, chunk(x.detach(), chunks, dim), dim),
@@ -306,12 +310,17 @@ export const combinations: (
 ) => Tensor = op({
   name: 'combinations',
   signature: 'input, r, with_replacement',
+  lastNode: (_x, r) => (r === 1 ? undefined : 'StackBackward0'),
   samples: (t) => [[t(4)], [t(3), 3, true]],
   differentiable: true,
   forward: (x: Tensor, r = 2, withReplacement = false) => {
     if (x.ndim !== 1) throw new RuntimeError(`Expect a 1D vector, but got shape ${x.shape}`)
     if (r < 0) throw new RuntimeError(`Expect a non-negative number, but got ${r}`)
     if (r === 0) return x.newEmpty([0])
+    if (r === 2) {
+      const at = triuIndices(x.sizes[0], x.sizes[0], withReplacement ? 0 : 1).t()
+      return indexSelect(x, 0, at.reshape(-1)).reshape(at.sizes)
+    }
     const chosen: number[] = []
     const current: number[] = []
     const choose = (from: number): void => {

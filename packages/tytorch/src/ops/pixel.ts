@@ -17,6 +17,7 @@ export const pixelShuffle: (x: Tensor, upscaleFactor: number | { readonly upscal
   name: 'pixelShuffle',
   python: 'nn.functional.pixel_shuffle',
   signature: 'input, upscale_factor',
+  node: 'PixelShuffleBackward0',
   differentiable: true,
   samples: (t) => [
     [t(8, 2, 3), 2],
@@ -46,6 +47,7 @@ export const pixelUnshuffle: (x: Tensor, downscaleFactor: number | { readonly do
     name: 'pixelUnshuffle',
     python: 'nn.functional.pixel_unshuffle',
     signature: 'input, downscale_factor',
+    node: 'PixelUnshuffleBackward0',
     differentiable: true,
     samples: (t) => [
       [t(2, 4, 6), 2],
@@ -80,6 +82,7 @@ export const channelShuffle: (x: Tensor, groups: number | { readonly groups: num
   name: 'channelShuffle',
   python: 'nn.functional.channel_shuffle',
   signature: 'input, groups',
+  node: 'ChannelShuffleBackward0',
   differentiable: true,
   samples: (t) => [
     [t(2, 4, 3), 2],

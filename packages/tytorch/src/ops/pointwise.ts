@@ -46,7 +46,10 @@ const geluTanh = pointwise('gelu', {
   },
 })
 
-/** x times the normal distribution function of x, or with approximate 'tanh' a formula close to it. */
+/**
+ * x times the normal distribution function of x, or with approximate 'tanh' a formula close to it
+ * (https://arxiv.org/abs/1606.08415).
+ */
 export const gelu: (x: Tensor, options?: { readonly approximate?: 'none' | 'tanh' }) => Tensor = op({
   name: 'gelu',
   python: 'nn.functional.gelu',
@@ -60,7 +63,7 @@ export const gelu: (x: Tensor, options?: { readonly approximate?: 'none' | 'tanh
   },
 })
 
-/** x * sigmoid(x), also called swish. */
+/** x * sigmoid(x), also called swish (https://arxiv.org/abs/1702.03118). */
 export const silu: Plain = plainOp('silu', {
   node: 'SiluBackward0',
   value: (x) => k.div(x, plus(c(x, 1), m.exp(k.neg(x)))),
@@ -74,7 +77,7 @@ export const silu: Plain = plainOp('silu', {
   },
 })
 
-/** x * tanh(softplus(x)). */
+/** x * tanh(softplus(x)) (https://arxiv.org/abs/1908.08681). */
 export const mish: Plain = plainOp('mish', {
   node: 'MishBackward0',
   value: (x) => times(x, m.tanh(m.softplus(x))),
@@ -88,7 +91,7 @@ export const mish: Plain = plainOp('mish', {
   },
 })
 
-/** log(sigmoid(x)). */
+/** log(sigmoid(x)), without underflow for very negative x. */
 export const logsigmoid: (x: Tensor) => Tensor = plainOp('logsigmoid', {
   node: 'LogSigmoidBackward0',
   kernel: 'log_sigmoid_cpu',
@@ -115,7 +118,7 @@ interface Alpha extends Inplace {
 }
 type WithAlpha = (x: Tensor, ...args: Args<[alpha?: number, inplace?: boolean], Alpha>) => Tensor
 
-/** x, or alpha * (exp(x) - 1) below 0. */
+/** x, or alpha * (exp(x) - 1) below 0 (https://arxiv.org/abs/1511.07289). */
 export const elu: WithAlpha = op({
   name: 'elu',
   python: 'nn.functional.elu',
@@ -125,7 +128,7 @@ export const elu: WithAlpha = op({
   forward: (x: Tensor, alpha = 1, inplace = false) => (inplace ? eluOf.inPlace : eluOf)(x, alpha, 1, 1),
 })
 
-/** x, or alpha * (exp(x / alpha) - 1) below 0. Throws RuntimeError for alpha 0. */
+/** x, or alpha * (exp(x / alpha) - 1) below 0 (https://arxiv.org/abs/1704.07483). Throws RuntimeError for alpha 0. */
 export const celu: WithAlpha = op({
   name: 'celu',
   python: 'nn.functional.celu',
@@ -177,7 +180,7 @@ export const softplus: (
   forward: (x: Tensor, beta = 1, threshold = 20) => softplusOf(x, beta, threshold),
 })
 
-/** x / (1 + |x|). */
+/** x / (1 + |x|): from -1 to 1. */
 export const softsign: (x: Tensor) => Tensor = op({
   name: 'softsign',
   python: 'nn.functional.softsign',
@@ -195,11 +198,15 @@ export const tanhshrink: (x: Tensor) => Tensor = op({
   forward: (x: Tensor) => sub(x, tanh(x)),
 })
 
-/** The first half along `dim` times the sigmoid of the second. */
+/**
+ * The first half along `dim` times the sigmoid of the second (https://arxiv.org/abs/1612.08083). Throws RuntimeError
+ * for an odd size.
+ */
 export const glu: (x: Tensor, ...args: Args<[dim?: number], { dim?: number }>) => Tensor = op({
   name: 'glu',
   python: 'nn.functional.glu',
   signature: 'input, dim',
+  node: 'GluBackward0',
   differentiable: true,
   samples: (t) => [[t(3, 4)], [t(4, 3), 0]],
   forward: (x: Tensor, dim = -1) => {

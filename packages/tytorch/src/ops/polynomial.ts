@@ -37,13 +37,13 @@ const shifted =
   (x: Expr, n: Expr): Expr =>
     at(kind)(k.sub(k.add(x, x), num(x, 1)), n)
 
-/** Chebyshev polynomial of the first kind. */
+/** Chebyshev polynomial of the first kind, of degree n at x. */
 export const specialChebyshevPolynomialT: Binary = family('specialChebyshevPolynomialT', 'chebyshev_polynomial_t', at('chebyshevT')) // biome-ignore format: one line each
-/** Chebyshev polynomial of the second kind. */
+/** Chebyshev polynomial of the second kind, of degree n at x. */
 export const specialChebyshevPolynomialU: Binary = family('specialChebyshevPolynomialU', 'chebyshev_polynomial_u', at('chebyshevU')) // biome-ignore format: one line each
-/** Chebyshev polynomial of the third kind. */
+/** Chebyshev polynomial of the third kind, of degree n at x. */
 export const specialChebyshevPolynomialV: Binary = family('specialChebyshevPolynomialV', 'chebyshev_polynomial_v', at('chebyshevV')) // biome-ignore format: one line each
-/** Chebyshev polynomial of the fourth kind. */
+/** Chebyshev polynomial of the fourth kind, of degree n at x. */
 export const specialChebyshevPolynomialW: Binary = family('specialChebyshevPolynomialW', 'chebyshev_polynomial_w', at('chebyshevW')) // biome-ignore format: one line each
 /** Chebyshev polynomial of the first kind at 2x - 1. */
 export const specialShiftedChebyshevPolynomialT: Binary = family('specialShiftedChebyshevPolynomialT', 'shifted_chebyshev_polynomial_t', shifted('chebyshevT')) // biome-ignore format: one line each
@@ -53,11 +53,11 @@ export const specialShiftedChebyshevPolynomialU: Binary = family('specialShifted
 export const specialShiftedChebyshevPolynomialV: Binary = family('specialShiftedChebyshevPolynomialV', 'shifted_chebyshev_polynomial_v', shifted('chebyshevV')) // biome-ignore format: one line each
 /** Chebyshev polynomial of the fourth kind at 2x - 1. */
 export const specialShiftedChebyshevPolynomialW: Binary = family('specialShiftedChebyshevPolynomialW', 'shifted_chebyshev_polynomial_w', shifted('chebyshevW')) // biome-ignore format: one line each
-/** The physicist's Hermite polynomial. */
+/** The physicist's Hermite polynomial of degree n at x. */
 export const specialHermitePolynomialH: Binary = family('specialHermitePolynomialH', 'hermite_polynomial_h', at('hermiteH')) // biome-ignore format: one line each
-/** The probabilist's Hermite polynomial. */
+/** The probabilist's Hermite polynomial of degree n at x. */
 export const specialHermitePolynomialHe: Binary = family('specialHermitePolynomialHe', 'hermite_polynomial_he', at('hermiteHe')) // biome-ignore format: one line each
-/** Laguerre polynomial. */
+/** Laguerre polynomial of degree n at x. */
 export const specialLaguerrePolynomialL: Binary = family('specialLaguerrePolynomialL', 'laguerre_polynomial_l', at('laguerreL')) // biome-ignore format: one line each
-/** Legendre polynomial. */
+/** Legendre polynomial of degree n at x. */
 export const specialLegendrePolynomialP: Binary = family('specialLegendrePolynomialP', 'legendre_polynomial_p', at('legendreP')) // biome-ignore format: one line each

@@ -55,6 +55,7 @@ function maxPool(rank: number): MaxPool {
     name,
     python: `nn.functional.${python}`,
     signature: 'input, kernel_size, stride, padding, dilation, ceil_mode, return_indices',
+    ...(rank === 1 ? { lastNode: 'SqueezeBackward1' } : {}),
     differentiable: true,
     samples: (t) => {
       const at = (...sizes: number[]): Tensor => t(rank === 3 ? 1 : 2, ...sizes.slice(-rank))
@@ -186,6 +187,7 @@ function maxUnpool(rank: number): Unpool {
   const python = `max_unpool${rank}d`
   return op({
     name: `maxUnpool${rank}d`,
+    ...(rank === 1 ? { lastNode: 'SqueezeBackward1' } : {}),
     python: `nn.functional.${python}`,
     signature: 'input, indices, kernel_size, stride, padding, output_size',
     differentiable: true,

@@ -72,6 +72,7 @@ function avgPool(rank: number): AvgPool {
   const node = `AvgPool${Math.max(rank, 2)}DBackward0`
   return op({
     name: `avgPool${rank}d`,
+    ...(rank === 1 ? { lastNode: 'SqueezeBackward1' } : {}),
     python: rank === 1 ? 'nn.functional.avg_pool1d' : `nn.functional.${python}`,
     signature: `input, kernel_size, stride, padding, ceil_mode, count_include_pad${rank === 1 ? '' : ', divisor_override'}`,
     differentiable: true,

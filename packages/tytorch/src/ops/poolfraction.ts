@@ -11,7 +11,7 @@ import { max, type ValuesIndices, valuesIndices } from './extreme.ts'
 import { cat } from './join.ts'
 import { type Extents, extents } from './poolshape.ts'
 import { rand } from './random.ts'
-import { floor } from './unary.ts'
+import { trunc } from './unary.ts'
 
 interface FractionOptions {
   readonly outputSize?: Extents | null
@@ -47,8 +47,8 @@ function starts(u: Tensor, n: number, out: number, k: number): Tensor {
   const step = (n - k) / (out - 1)
   const from = u.unsqueeze(-1)
   const steps = arange(out - 1).to(u.dtype)
-  // As PyTorch: both positions are rounded down before the difference is taken.
-  const places = floor(mul(add(steps, from), step)).sub(floor(mul(from, step)))
+  // As PyTorch: both positions are cut off before the difference is taken.
+  const places = trunc(mul(add(steps, from), step)).sub(trunc(mul(from, step)))
   return cat([places.long(), last], -1)
 }
 
@@ -99,8 +99,8 @@ function fractional(rank: number): FractionalMaxPool {
       const samples = randomSamples ?? rand([n, c, rank], { dtype: x.dtype })
       const index = noGrad(() => positions(samples, input, out, kernel))
       // Dimensions [N, C, windows, places of a window].
-      const flat = x.reshape([n, c, -1])
-      const all = flat.gather(2, index.reshape([n, c, -1])).reshape(index.sizes)
+      const flat = x.reshape([n, c, numelOf(input)])
+      const all = flat.gather(2, index.reshape([n, c, numelOf(out) * numelOf(kernel)])).reshape(index.sizes)
       const found = max(all, -1) as unknown as ValuesIndices
       const lead = given.sizes.slice(0, given.ndim - rank)
       const values = found.values.reshape([...lead, ...out])

@@ -5,7 +5,7 @@ import type { Complex } from '../base/complex.ts'
 import { type DType, int32, int64 } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { notImplemented, partOf } from '../tensor/complex.ts'
-import { type Num, writeOut } from '../tensor/define.ts'
+import { checkApart, type Num, writeOut } from '../tensor/define.ts'
 import { copyValues, overlaps, snapshot } from '../tensor/elementwise.ts'
 import { atPointers } from '../tensor/host.ts'
 import { changeInPlace } from '../tensor/node.ts'
@@ -77,16 +77,6 @@ export function intoOut(name: string, result: Tensor, out: Tensor | undefined, i
       'unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation.',
     )
   }
-  if (inputs.some((x) => touches(x, out))) {
-    throw new RuntimeError(
-      'unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor before performing the operation.',
-    )
-  }
+  checkApart(out, inputs, false)
   return writeOut(name, result, out)
-}
-
-/** True if the memory from the first to the last element of both overlaps. */
-function touches(x: Tensor, y: Tensor): boolean {
-  const end = (t: Tensor): number => t.offset + t.sizes.reduce((n, s, i) => n + (s - 1) * t.strides[i], 1)
-  return x.storage === y.storage && x.count > 0 && y.count > 0 && x.offset < end(y) && y.offset < end(x)
 }

@@ -1,7 +1,7 @@
 // QR factors by Householder reflections, with LAPACK's signs, and products of reflections.
 import { RuntimeError } from '../base/errors.ts'
 import { sameSizes } from '../base/shape.ts'
-import { type Args, op } from '../tensor/define.ts'
+import { type Args, type Out, op } from '../tensor/define.ts'
 import { atPointers } from '../tensor/host.ts'
 import { isGradEnabled } from '../tensor/mode.ts'
 import { record, recordAll, requiresGrad } from '../tensor/node.ts'
@@ -121,7 +121,7 @@ export const qr: (a: Tensor, ...args: Args<[some?: boolean], { readonly some?: b
 })
 
 /** LAPACK's compact QR: R on and above the diagonal, reflections below it, and their factors tau. */
-export const geqrf: (a: Tensor) => Named<'a' | 'tau'> = op({
+export const geqrf: (a: Tensor, options?: Out) => Named<'a' | 'tau'> = op({
   name: 'geqrf',
   signature: 'input',
   samples: (t) => [[t(3, 4)], [t(2, 4, 3)]],
@@ -190,6 +190,7 @@ export const linalgHouseholderProduct: (a: Tensor, tau: Tensor) => Tensor = op({
   name: 'linalgHouseholderProduct',
   python: 'linalg.householder_product',
   signature: 'input, tau',
+  node: 'LinalgHouseholderProductBackward0',
   samples: (t) => [
     [t(4, 3), t(3)],
     [t(2, 3, 3), t(2, 2)],
@@ -222,7 +223,7 @@ export const linalgHouseholderProduct: (a: Tensor, tau: Tensor) => Tensor = op({
     return out
   },
 })
-/** `linalg.householderProduct`. */
+/** The first columns of a product of reflections: `linalg.householderProduct`. */
 export const orgqr = linalgHouseholderProduct
 
 interface OrmqrOptions {
@@ -239,6 +240,7 @@ export const ormqr: (
 ) => Tensor = op({
   name: 'ormqr',
   signature: 'input, tau, other, left, transpose',
+  node: 'OrmqrBackward0',
   samples: (t) => [
     [t(4, 3), t(3), t(4, 2)],
     [t(4, 3), t(3), t(2, 4), false, true],

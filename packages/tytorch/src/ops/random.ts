@@ -18,7 +18,7 @@ import {
   randperm as randpermDraw,
 } from '../base/random.ts'
 import { broadcastSizes, type Sizes } from '../base/shape.ts'
-import { type Args, checkSizes, op } from '../tensor/define.ts'
+import { type Args, checkSizes, op, writeOut } from '../tensor/define.ts'
 import { copyValues } from '../tensor/elementwise.ts'
 import { atPointers, onHost } from '../tensor/host.ts'
 import { noGrad } from '../tensor/mode.ts'
@@ -284,12 +284,21 @@ interface MultinomialOptions {
 /** `numSamples` positions drawn by the weights in each row of `x` (a vector or a matrix): int64. */
 export const multinomial: Drawn<[numSamples: number, replacement?: boolean], MultinomialOptions> = op({
   name: 'multinomial',
-  signature: 'input, num_samples, replacement, *, generator',
-  forward: (x: Tensor, numSamples: number, replacement = false, generator: Generator = defaultGenerator) => {
+  signature: 'input, num_samples, replacement, *, generator, out',
+  forward: (
+    x: Tensor,
+    numSamples: number,
+    replacement = false,
+    generator: Generator = defaultGenerator,
+    target?: Tensor,
+  ) => {
+    if (target && target.dtype !== int64)
+      throw new RuntimeError(`multinomial expects Long tensor out, got: ${target.dtype.title}`)
     if (!x.dtype.isFloatingPoint) {
       throw new RuntimeError(`multinomial only supports floating-point dtypes for input, got: ${x.dtype.title}`)
     }
     if (x.ndim < 1 || x.ndim > 2) throw new RuntimeError('prob_dist must be 1 or 2 dim')
+    if (!(numSamples > 0)) throw new RuntimeError('cannot sample n_sample <= 0 samples')
     const weights = x
       .detach()
       .to(x.dtype === float64 ? float64 : float32)
@@ -301,7 +310,7 @@ export const multinomial: Drawn<[numSamples: number, replacement?: boolean], Mul
       const raw = elements as BigInt64Array
       for (let i = 0; i < drawn.length; i++) raw[i] = BigInt(drawn[i])
     })
-    return out
+    return target ? writeOut('multinomial', out, target) : out
   },
 })
 

@@ -1,27 +1,27 @@
 // Activation functions made of straight pieces: leaky and limited units, shrinking, and hard forms of smooth ones.
-import { RuntimeError } from '../base/errors.ts'
+import { RuntimeError, ValueError } from '../base/errors.ts'
 import { constant, type Expr, k, load } from '../ir/expr.ts'
 import { mapKernel } from '../ir/kernel.ts'
 import { type Args, type Domain, op } from '../tensor/define.ts'
-import { reduceLike, shapeOf } from '../tensor/elementwise.ts'
 import { record } from '../tensor/node.ts'
 import { Prepared, runMap } from '../tensor/run.ts'
 import { empty, type Tensor } from '../tensor/tensor.ts'
+import { reduceLike, shapeOf } from '../tensor/undo.ts'
 import { add, div, mul, rsub } from './arithmetic.ts'
-import { gt, le } from './compare.ts'
+import { gt } from './compare.ts'
 import { type Inplace, numberOp, type Plain, plainOp, pointwise } from './formula.ts'
 
 const c = (x: Expr, value: number): Expr => constant(value, x.type)
 const { add: plus, sub: minus, mul: times, select: piece } = k
 const kinks: Domain = { kinks: true }
 
-/** max(x, 0) limited to 6. */
+/** max(x, 0) limited to 6: min(max(x, 0), 6). */
 export const relu6: Plain = plainOp(
   'relu6',
   {
     node: 'HardtanhBackward0',
     value: (x) => k.min(k.max(x, c(x, 0)), c(x, 6)),
-    slope: (x) => piece(k.and(k.gt(x, c(x, 0)), k.lt(x, c(x, 6))), c(x, 1), c(x, 0)),
+    slope: (x) => piece(k.or(k.le(x, c(x, 0)), k.ge(x, c(x, 6))), c(x, 0), c(x, 1)),
     integers: true,
   },
   'relu6',
@@ -31,7 +31,7 @@ export const relu6: Plain = plainOp(
 const sixth = (x: Expr): Expr => k.min(k.max(plus(x, c(x, 3)), c(x, 0)), c(x, 6))
 const inside = (x: Expr): Expr => k.and(k.gt(x, c(x, -3)), k.lt(x, c(x, 3)))
 
-/** x * relu6(x + 3) / 6. */
+/** x * relu6(x + 3) / 6, a cheap stand-in for silu (https://arxiv.org/abs/1905.02244). */
 export const hardswish: Plain = plainOp(
   'hardswish',
   {
@@ -47,7 +47,7 @@ export const hardswish: Plain = plainOp(
   kinks,
 )
 
-/** relu6(x + 3) / 6. */
+/** relu6(x + 3) / 6, a cheap stand-in for sigmoid. */
 export const hardsigmoid: Plain = plainOp(
   'hardsigmoid',
   {
@@ -62,7 +62,7 @@ export const hardsigmoid: Plain = plainOp(
 interface Slope extends Inplace {
   readonly negativeSlope?: number
 }
-/** x, or negativeSlope * x below 0. */
+/** x, or negativeSlope (0.01) * x below 0. */
 export const leakyRelu: (x: Tensor, ...args: Args<[negativeSlope?: number, inplace?: boolean], Slope>) => Tensor =
   numberOp('leakyRelu', 'leaky_relu', 'negative_slope', [0.01], {
     node: 'LeakyReluBackward0',
@@ -74,18 +74,27 @@ interface Limits extends Inplace {
   readonly minVal?: number
   readonly maxVal?: number
 }
-/** x limited to [minVal, maxVal], -1 to 1 by default. */
+/** x limited to [minVal, maxVal], -1 to 1 by default. Throws ValueError for minVal above maxVal. */
 export const hardtanh: (
   x: Tensor,
   ...args: Args<[minVal?: number, maxVal?: number, inplace?: boolean], Limits>
-) => Tensor = numberOp('hardtanh', 'hardtanh', 'min_val, max_val', [-1, 1], {
-  node: 'HardtanhBackward0',
-  value: (x, low, high) => k.min(k.max(x, low), high),
-  slope: (x, low, high) => piece(k.and(k.gt(x, low), k.lt(x, high)), c(x, 1), c(x, 0)),
-  integers: true,
-})
+) => Tensor = numberOp(
+  'hardtanh',
+  'hardtanh',
+  'min_val, max_val',
+  [-1, 1],
+  {
+    node: 'HardtanhBackward0',
+    value: (x, low, high) => k.min(k.max(x, low), high),
+    slope: (x, low, high) => piece(k.or(k.le(x, low), k.ge(x, high)), c(x, 0), c(x, 1)),
+    integers: true,
+  },
+  ([low, high]) => {
+    if (low > high) throw new ValueError('min_val cannot be greater than max_val')
+  },
+)
 
-/** x, or `value` where x <= threshold. */
+/** x, or `value` where x <= threshold; the gradient there is 0. */
 export const threshold: (
   x: Tensor,
   threshold: number,
@@ -104,7 +113,7 @@ const hardshrinkOf = pointwise('hardshrink', {
   value: (x, limit) => piece(k.le(k.abs(x), limit), c(x, 0), x),
   slope: (x, limit) => piece(k.le(k.abs(x), limit), c(x, 0), c(x, 1)),
 })
-/** x, or 0 where |x| <= lambd. */
+/** x, or 0 where |x| <= lambd (0.5). */
 export const hardshrink: Shrink = op({
   name: 'hardshrink',
   python: 'nn.functional.hardshrink',
@@ -195,7 +204,7 @@ function preluOf(x: Tensor, weight: Tensor): Tensor {
   runMap(kernel, x.sizes, [x, weight, out])
   const like = shapeOf(weight)
   return record(out, 'PreluKernelBackward0', [x, weight], [x, weight], (g, [input, slope], needs) => {
-    const below = le(input, 0).to(g.dtype)
+    const below = rsub(gt(input, 0).to(g.dtype), 1)
     const slopes = add(mul(below, slope), rsub(below, 1))
     return [needs[0] ? mul(g, slopes) : null, needs[1] ? reduceLike(mul(g, mul(input, below)), like) : null]
   })

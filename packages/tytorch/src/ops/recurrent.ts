@@ -244,6 +244,7 @@ const cell = (name: string, mode: Mode, gates: number): Cell =>
   op({
     name,
     signature: CELL,
+    lastNode: { GRU: 'AddBackward0', RNN_TANH: 'TanhBackward0', RNN_RELU: 'ReluBackward0', LSTM: undefined }[mode],
     differentiable: true,
     samples: (t) => [
       [t(2, 1), t(2, 1), t(gates, 1), t(gates, 1), t(gates), t(gates)],

@@ -4,10 +4,10 @@ import { RuntimeError } from '../base/errors.ts'
 import { numelOf, type Sizes, wrapDims } from '../base/shape.ts'
 import { constant, k, scalar } from '../ir/expr.ts'
 import { type Args, op, sizesOf } from '../tensor/define.ts'
-import { shapeOf } from '../tensor/elementwise.ts'
 import { record } from '../tensor/node.ts'
 import { type Dim, kernelFor, reduce, reducedSizes, simpleFold, spread, zero } from '../tensor/reduce.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { shapeOf } from '../tensor/undo.ts'
 import { div, mul } from './arithmetic.ts'
 import { eq, ne } from './compare.ts'
 
@@ -93,6 +93,7 @@ export const sumToSize: (x: Tensor, ...size: number[] | [size: Sizes] | [options
   op({
     name: 'sumToSize',
     signature: 'input, size, b, c, d, e, f, g, h',
+    node: (_x, ...size) => (size.flat().length > 0 ? 'SumBackward1' : undefined),
     samples: (t) => [
       [t(2, 3, 4), [3, 1]],
       [t(2, 3), 2, 1],
@@ -110,7 +111,7 @@ export const sumToSize: (x: Tensor, ...size: number[] | [size: Sizes] | [options
     },
   })
 
-/** The product over `dim` (all by default). */
+/** The product over `dim` (all by default); integers and bool give int64 unless `dtype` says otherwise. */
 export const prod: (x: Tensor, ...args: Args<[dim?: number | null, keepdim?: boolean], ReduceOptions>) => Tensor = op({
   name: 'prod',
   signature: 'input, dim, keepdim, *, dtype',
@@ -118,9 +119,10 @@ export const prod: (x: Tensor, ...args: Args<[dim?: number | null, keepdim?: boo
   differentiable: true,
   forward: (x: Tensor, dim?: number | null, keepdim = false, dtype?: DType | null) => {
     const to = dtype ?? (x.dtype.isFloatingPoint ? x.dtype : int64)
-    const kernel = kernelFor('prod', x.dtype, [to], [], () =>
-      simpleFold(constant(1, to.compute), k.mul, (e) => k.cast(e, to.compute)),
-    )
+    const kernel = kernelFor('prod', x.dtype, [to], [], () => ({
+      ...simpleFold(constant(1, to.compute), to === bool ? k.and : k.mul, (e) => k.cast(e, to.compute)),
+      unbroken: true,
+    }))
     const [out] = reduce(x, dim, keepdim, kernel)
     return record(
       out,

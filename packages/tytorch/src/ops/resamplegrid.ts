@@ -110,6 +110,7 @@ export const gridSample: (
   name: 'gridSample',
   python: 'nn.functional.grid_sample',
   signature: 'input, grid, mode, padding_mode, align_corners',
+  node: (x) => `GridSampler${x.ndim - 2}DBackward0`,
   differentiable: true,
   domain: { low: -0.8, high: 0.9 },
   samples: (t) => [
@@ -144,6 +145,7 @@ type Sampler = (x: Tensor, grid: Tensor, mode: number, padding: number, alignCor
 const sampler = (rank: number): Sampler =>
   op({
     name: `gridSampler${rank}d`,
+    node: `GridSampler${rank}DBackward0`,
     python: `grid_sampler_${rank}d`,
     signature: 'input, grid, interpolation_mode, padding_mode, align_corners',
     differentiable: true,

@@ -1,7 +1,7 @@
 // Running sums, products and extremes along a dimension. A scan is no kernel of the IR but a routine of the device; sums and
 // products run in double precision, as PyTorch's do.
 import type { Scan } from '../backend/routines.ts'
-import { type DType, float32, float64, int64 } from '../base/dtype.ts'
+import { type DType, float32, float64, getDefaultDtype, int64 } from '../base/dtype.ts'
 import { IndexError, RuntimeError } from '../base/errors.ts'
 import { numelOf, wrapDim } from '../base/shape.ts'
 import { notImplemented } from '../tensor/complex.ts'
@@ -54,7 +54,9 @@ const resultDtype = (x: Tensor, dtype: DType | null | undefined): DType =>
 /** The running sum along `dim`. Integers and bools sum to int64. */
 export const cumsum: Cumulative = op({
   name: 'cumsum',
+  apart: 'part',
   signature: 'input, dim, *, dtype',
+  node: 'CumsumBackward0',
   samples: (t) => [
     [t(3, 4), 0],
     [t(3, 4), -1],
@@ -79,7 +81,9 @@ function fromTheEnd(g: Tensor, dim: number): Tensor {
 /** The running product along `dim`. Integers and bools multiply to int64. */
 export const cumprod: Cumulative = op({
   name: 'cumprod',
+  apart: 'part',
   signature: 'input, dim, *, dtype',
+  node: 'CumprodBackward0',
   samples: (t) => [
     [t(3, 4), 0],
     [t(3, 4), -1],
@@ -181,7 +185,7 @@ function logTotals(x: Tensor, dim: number): Tensor {
   return terms.to(x.dtype).log1p().add(most)
 }
 
-/** log of the running sum of exp(x) along `dim`. */
+/** log of the running sum of exp(x) along `dim`, without overflow; sizes and dtype stay. */
 export const logcumsumexp: (x: Tensor, ...args: Args<[dim: number], { dim?: number }>) => Tensor = op({
   name: 'logcumsumexp',
   signature: 'input, dim',
@@ -220,6 +224,7 @@ export const diff: (
   ...args: Args<[n?: number, dim?: number, prepend?: Tensor | null, append?: Tensor | null], DiffOptions>
 ) => Tensor = op({
   name: 'diff',
+  apart: 'all',
   signature: 'input, n, dim, prepend, append',
   samples: (t) => [[t(3, 4)], [t(3, 4), 2, 0], [t(2, 3), 1, -1, t(2, 1)]],
   differentiable: true,
@@ -256,7 +261,11 @@ function areas(y: Tensor, x: Tensor | undefined, dx: number, dim: number): { pie
   ]
   const [late, early] = ends(y, d)
   const heights = late.add(early)
-  if (!x) return { pieces: heights.mul(dx / 2), dim: d }
+  if (!x) {
+    // dx is a float in Python, whole or not, and makes floats of integers.
+    const shares = y.dtype.isFloatingPoint || y.dtype.isComplex ? heights : heights.to(getDefaultDtype())
+    return { pieces: shares.mul(dx / 2), dim: d }
+  }
   const [right, left] = x.ndim === 1 ? ends(x, 0) : ends(x, d)
   const widths = right.sub(left)
   const shaped = x.ndim === 1 ? widths.view(y.sizes.map((_, i) => (i === d ? -1 : 1))) : widths
@@ -267,6 +276,7 @@ function areas(y: Tensor, x: Tensor | undefined, dx: number, dim: number): { pie
 export const trapezoid: Trapezoid = op({
   name: 'trapezoid',
   signature: 'y, x, *, dx, dim',
+  lastNode: (_y, x) => (x ? 'DivBackward1' : 'MulBackward1'),
   samples: (t) => [[t(3, 4)], [t(3, 4), t(4)], [t(3, 4), { dx: 2, dim: 0 }]],
   differentiable: true,
   forward: (y: Tensor, x?: Tensor, dx = 1, dim = -1) => {
@@ -279,6 +289,7 @@ export const trapezoid: Trapezoid = op({
 export const cumulativeTrapezoid: Trapezoid = op({
   name: 'cumulativeTrapezoid',
   signature: 'y, x, *, dx, dim',
+  lastNode: (_y, x) => (x ? 'DivBackward1' : undefined),
   samples: (t) => [[t(3, 4)], [t(3, 4), t(4)], [t(3, 4), { dx: 2, dim: 0 }]],
   differentiable: true,
   forward: (y: Tensor, x?: Tensor, dx = 1, dim = -1) => {

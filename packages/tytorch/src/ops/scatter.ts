@@ -7,6 +7,7 @@ import { type Args, type Num, op } from '../tensor/define.ts'
 import { copyValues } from '../tensor/elementwise.ts'
 import { record } from '../tensor/node.ts'
 import { alias, Tensor } from '../tensor/tensor.ts'
+import { sub } from './arithmetic.ts'
 import { tensor } from './create.ts'
 import { checkAlong, checkSlices, planAlong, planSlices } from './gather.ts'
 import { put, scalarTensor, written } from './put.ts'
@@ -377,7 +378,8 @@ const indexFilling =
       return record(out, 'IndexFillBackward0', [before], [index], (g, [at]) => [indexFill(g, d, at, 0)])
     return record(out, 'IndexFillBackward1', [before, value], [index], (g, [at]) => [
       indexFill(g, d, at, 0),
-      g.indexSelect(d, at).sum(),
+      // A slice that `index` names twice was filled once.
+      sub(g, indexFill(g, d, at, 0)).sum(),
     ])
   }
 /** `x` with `value` everywhere in those slices of `dim` that `index` names. */

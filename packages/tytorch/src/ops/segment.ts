@@ -18,6 +18,7 @@ export const _softmaxBackwardData: (gradOutput: Tensor, output: Tensor, dim: num
     name: '_softmaxBackwardData',
     python: '_softmax_backward_data',
     signature: 'grad_output, output, dim, input_dtype',
+    node: 'SoftmaxBackwardDataBackward0',
     samples: (t) => [[t(3, 4), t(3, 4), 1]],
     differentiable: true,
     forward: (g: Tensor, output: Tensor, dim: number, inputDtype: DType = g.dtype) =>
@@ -65,6 +66,7 @@ export const segmentReduce: (x: Tensor, reduce: SegmentReduce, options: SegmentO
   name: 'segmentReduce',
   python: 'segment_reduce',
   signature: 'data, reduce, *, lengths, indices, offsets, axis, unsafe, initial',
+  node: 'SegmentReduceBackward0',
   samples: (t) => [
     [t(5, 2), 'sum', { lengths: tensor([2, 0, 3]), initial: 1 }],
     [t(5), 'mean', { offsets: tensor([0, 2, 5]) }],

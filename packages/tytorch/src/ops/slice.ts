@@ -54,8 +54,14 @@ function separate(x: Tensor, dim: number, stride: number): boolean {
   return stride > reach
 }
 
+/** The number in a 0-d tensor of integers, which `narrow` takes for its start. */
+function startOf(start: Tensor): number {
+  if (start.ndim !== 0 || start.dtype.kind !== 'int') throw new RuntimeError('start must be an 0-dim integral Tensor.')
+  return Number(start.item())
+}
+
 /** Elements start to start + length - 1 of dimension `dim`. */
-export const narrow: (x: Tensor, dim: number, start: number, length: number) => Tensor = op({
+export const narrow: (x: Tensor, dim: number, start: number | Tensor, length: number) => Tensor = op({
   name: 'narrow',
   signature: 'input, dim, start, length',
   samples: (t) => [
@@ -64,8 +70,9 @@ export const narrow: (x: Tensor, dim: number, start: number, length: number) => 
     [t(3), 0, 3, 0],
   ],
   differentiable: true,
-  forward: (x: Tensor, dim: number, start: number, length: number) => {
+  forward: (x: Tensor, dim: number, from: number | Tensor, length: number) => {
     if (x.ndim === 0) throw new RuntimeError('narrow() cannot be applied to a 0-dim tensor.')
+    const start = typeof from === 'number' ? from : startOf(from)
     const d = wrapDim(dim, x.ndim)
     const n = x.sizes[d]
     if (length < 0) throw new RuntimeError('narrow(): length must be non-negative.')

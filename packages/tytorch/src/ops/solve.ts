@@ -58,7 +58,8 @@ function solveEx(name: string, a: Tensor, b: Tensor, left: boolean): Solved {
   return { result: left ? (vectors ? result.squeeze(-1) : result) : result.mT, info }
 }
 
-const singular =
+/** PyTorch's error for a matrix that no system can be solved with. */
+export const singular =
   (name: string) =>
   (_code: number, where: string): Error =>
     new LinAlgError(`torch.linalg.${name}: ${where}The solver failed because the input matrix is singular.`)
@@ -75,6 +76,7 @@ export const linalgSolve: (a: Tensor, b: Tensor, options?: SolveOptions) => Tens
   name: 'linalgSolve',
   python: 'linalg.solve',
   signature: 'A, B, *, left',
+  node: 'LinalgSolveExBackward0',
   samples: (t) => [
     [dominant(t(3, 3)), t(3, 2)],
     [dominant(t(2, 3, 3)), t(2, 3)],
@@ -97,6 +99,7 @@ export const linalgSolveEx: (
   name: 'linalgSolveEx',
   python: 'linalg.solve_ex',
   signature: 'A, B, *, left, check_errors',
+  node: 'LinalgSolveExBackward0',
   samples: (t) => [[dominant(t(3, 3)), t(3, 2)]],
   differentiable: true,
   forward: (a: Tensor, b: Tensor, left = true, check = false) => {
@@ -115,7 +118,8 @@ function inverted(name: string, a: Tensor): { inverse: Tensor; info: Tensor } {
   return { inverse, info }
 }
 
-const noInverse =
+/** PyTorch's error for a matrix without an inverse. */
+export const noInverse =
   (name: string) =>
   (code: number, where: string): Error =>
     new LinAlgError(
@@ -150,7 +154,7 @@ export const linalgInvEx: (a: Tensor, options?: { readonly checkErrors?: boolean
   },
 })
 
-/** `linalg.inv`. */
+/** The inverses of square matrices: `linalg.inv`. */
 export const inverse = linalgInv
 
 /** Throws PyTorch's error unless the sizes `after` position `ind` multiply to what those before it do. */

@@ -62,7 +62,9 @@ interface SortOptions {
 /** Values sorted along `dim` (the last), and the positions they had; equal ones keep their order, NaN counts as the largest. */
 export const sort: (x: Tensor, ...args: Args<[dim?: number, descending?: boolean], SortOptions>) => ValuesIndices = op({
   name: 'sort',
+  apart: 'part',
   signature: 'input, dim, descending, stable',
+  node: (_x, _dim, _descending, stable) => `SortBackward${stable === undefined ? 0 : 1}`,
   samples: (t) => [[t(3, 4)], [t(3, 4), 0, true], [t()]],
   differentiable: true,
   forward: (x: Tensor, dim = -1, descending = false) => {
@@ -81,7 +83,7 @@ export const argsort: (x: Tensor, ...args: Args<[dim?: number, descending?: bool
   forward: (x: Tensor, dim = -1, descending = false) => sort(x.detach(), dim, descending).indices,
 })
 
-/** `x` sorted along its first dimension. */
+/** `x` sorted along its first dimension, ascending; the values alone. */
 export const msort = (x: Tensor): Tensor => sort(x, 0).values
 
 interface TopkOptions {
@@ -143,6 +145,7 @@ export const kthvalue: (
   ...args: Args<[k: number, dim?: number, keepdim?: boolean], { k?: number; dim?: number; keepdim?: boolean }>
 ) => ValuesIndices = op({
   name: 'kthvalue',
+  apart: 'all',
   signature: 'input, k, dim, keepdim',
   samples: (t) => [
     [t(3, 4), 2],
@@ -200,12 +203,13 @@ function checkRows(name: string, x: Tensor, dim: number): void {
 
 /** The median (the lower of two middle ones, NaN if there is one); with `dim`, along it, with positions. */
 export const median: Median = medianOf('median')
-/** The median of what is not NaN. */
+/** The median of what is not NaN, of all elements or along `dim` [values, indices]; of two in the middle the lower. */
 export const nanmedian: Median = medianOf('nanmedian')
 
 /** The most frequent element along `dim` (the last), the smallest of several, and the position of its last occurrence. */
 export const mode: ByRow = op({
   name: 'mode',
+  apart: 'all',
   signature: 'input, dim, keepdim',
   samples: (t) => [[t(3, 4)], [t(3, 4), 0, true]],
   differentiable: true,
@@ -232,6 +236,7 @@ const quantileOf = (name: 'quantile' | 'nanquantile'): Quantile =>
   op({
     name,
     signature: 'input, q, dim, keepdim, *, interpolation',
+    lastNode: (_x, q) => (q instanceof Tensor && q.ndim > 0 ? undefined : 'SqueezeBackward4'),
     samples: (t) => [
       [t(3, 4), 0.3],
       [t(3, 4), 0.7, 1, true],
@@ -296,5 +301,5 @@ function between(sorted: Tensor, q: Tensor, interpolation: Interpolation, skips:
 
 /** The values below which a share `q` of the elements along `dim` (all of them) lies; a vector of shares adds a first dimension. */
 export const quantile: Quantile = quantileOf('quantile')
-/** `quantile` of what is not NaN. */
+/** `quantile` of what is not NaN; NaN where everything is. */
 export const nanquantile: Quantile = quantileOf('nanquantile')

@@ -5,9 +5,10 @@ import { numelOf, type Sizes, wrapDims } from '../base/shape.ts'
 import { acc, k, load, other, result, scalar } from '../ir/expr.ts'
 import type { Kernel } from '../ir/kernel.ts'
 import { type Args, op } from '../tensor/define.ts'
+import { noGrad } from '../tensor/mode.ts'
 import { record } from '../tensor/node.ts'
 import { checkTensor, type Dim, kernelFor, reduce, spread, zero } from '../tensor/reduce.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { Tensor } from '../tensor/tensor.ts'
 import { div, mul, pow, sub } from './arithmetic.ts'
 import { eq, ne } from './compare.ts'
 import { amax, amin } from './extreme.ts'
@@ -90,6 +91,7 @@ export const variance: Variance = op({
 export const std: Variance = op({
   name: 'std',
   signature: 'input, dim, unbiased, keepdim, *, correction',
+  node: 'StdBackward0',
   samples: (t) => [[t(3, 4)], [t(3, 4), 1, { keepdim: true }]],
   differentiable: true,
   forward: (x: Tensor, dim?: Dim | boolean, unbiased?: boolean, keepdim?: boolean, correction?: number) => {
@@ -113,6 +115,7 @@ interface NormOptions {
 export const norm: (x: Tensor, ...args: Args<[p?: Order, dim?: Dim, keepdim?: boolean], NormOptions>) => Tensor = op({
   name: 'norm',
   signature: 'input, p, dim, keepdim, *, dtype',
+  node: (_x, p) => (p === 'nuc' ? undefined : 'LinalgVectorNormBackward0'),
   samples: (t) => [[t(3, 4)], [t(3, 4), 1], [t(3, 4), 3, 1], [t(3, 4), 2, 0, true]],
   differentiable: true,
   forward: (x: Tensor, p: Order = 'fro', dim?: Dim, keepdim = false, dtype?: DType) => {
@@ -133,11 +136,29 @@ export const norm: (x: Tensor, ...args: Args<[p?: Order, dim?: Dim, keepdim?: bo
     const order = p === 'fro' ? 2 : p === 'inf' ? Number.POSITIVE_INFINITY : p === '-inf' ? Number.NEGATIVE_INFINITY : p
     if (order === Number.POSITIVE_INFINITY) return amax(abs(source), d, keepdim)
     if (order === Number.NEGATIVE_INFINITY) return amin(abs(source), d, keepdim)
-    if (order === 0) return ne(source, 0).to(source.dtype).sum(d, keepdim)
+    if (order === 0) return counted(source, d, keepdim)
     if (order === 1) return sum(abs(source), d, keepdim)
-    return order === 2 ? euclidean(source, d, keepdim) : pow(sum(pow(abs(source), order), d, keepdim), 1 / order)
+    return order === 2 ? euclidean(source, d, keepdim) : powered(source, order, d, keepdim)
   },
 })
+
+/** How many elements are not 0, in the dtype of `x`: it has a node, of which there is no gradient. */
+function counted(x: Tensor, dim: Dim, keepdim: boolean): Tensor {
+  const out = ne(x.detach(), 0).to(x.dtype).sum(dim, keepdim)
+  return record(out, 'LinalgVectorNormBackward0', [x], [], () => [null])
+}
+
+/** (sum |x|^p)^(1/p), with a zero gradient where the norm is zero, and below p = 1 where an element is. */
+function powered(x: Tensor, p: number, dim: Dim, keepdim: boolean): Tensor {
+  const out = noGrad(() => pow(sum(pow(abs(x), p), dim, keepdim), 1 / p))
+  return record(out, 'LinalgVectorNormBackward0', [x], [x, out], (g, [input, length]) => {
+    const whole = spread(length, input.sizes, dim, keepdim)
+    const back = spread(g, input.sizes, dim, keepdim)
+    const own = mul(input.sgn(), pow(abs(input), p - 1))
+    if (p < 1) return [mul(mul(own.maskedFill(eq(input, 0), 0), back), pow(whole, 1 - p))]
+    return [mul(own, div(back, pow(whole, p - 1)).maskedFill(eq(whole, 0), 0))]
+  })
+}
 
 /** sqrt(sum x^2), with a zero gradient where the norm is zero. */
 function euclidean(x: Tensor, dim: Dim, keepdim: boolean): Tensor {
@@ -163,6 +184,7 @@ export const logsumexp: (
 ) => Tensor = op({
   name: 'logsumexp',
   signature: 'input, dim, keepdim',
+  node: 'LogsumexpBackward0',
   samples: (t) => [
     [t(3, 4), 0],
     [t(3, 4), [0, 1], true],
@@ -170,6 +192,8 @@ export const logsumexp: (
   differentiable: true,
   forward: (x: Tensor, dim: number | Sizes, keepdim = false) => {
     const source = x.to(float(x.dtype))
+    // The sum of nothing is 0, of which the logarithm needs no largest element.
+    if (x.count === 0) return sum(source.exp(), dim, keepdim).log()
     const most = amax(source.detach(), dim, true)
     const shift = most.maskedFill(eq(abs(most), Number.POSITIVE_INFINITY), 0)
     const total = sum(sub(source, shift).exp(), dim, keepdim).log()
@@ -177,7 +201,7 @@ export const logsumexp: (
   },
 })
 
-/** True if both have equal sizes and elements. */
+/** True if both have equal sizes and elements; NaN equals nothing. Answers a boolean. */
 export function equal(x: Tensor, other: Tensor): boolean {
   if (x.sizes.length !== other.sizes.length || x.sizes.some((n, i) => n !== other.sizes[i])) return false
   return all(eq(x, other)).item<boolean>()
@@ -189,10 +213,15 @@ interface CloseOptions {
   readonly equalNan?: boolean
 }
 
-/** Where |x - other| <= atol + rtol * |other|. */
+/**
+ * Where |x - other| <= atol + rtol * |other|: bool, with atol 1e-8 and rtol 1e-5; NaN is close to NaN for `equalNan`
+ * alone.
+ */
 export function isclose(x: Tensor, other: Tensor, options: CloseOptions = {}): Tensor {
   const { rtol = 1e-5, atol = 1e-8, equalNan = false } = options
   checkTensor('isclose', x)
+  if (!(other instanceof Tensor))
+    throw new TypeError(`isclose(): argument 'other' (position 2) must be Tensor, not ${typeof other}`)
   if (rtol < 0) throw new RuntimeError(`rtol must be greater than or equal to zero, but got ${rtol}`)
   if (atol < 0) throw new RuntimeError(`atol must be greater than or equal to zero, but got ${atol}`)
   if (x.dtype === bool && other.dtype === bool) return eq(x, other)

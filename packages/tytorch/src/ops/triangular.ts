@@ -132,6 +132,7 @@ export const triangularSolve: (
 ) => Named<'solution' | 'clonedCoefficient'> = op({
   name: 'triangularSolve',
   signature: 'input, A, upper, transpose, unitriangular',
+  node: 'TriangularSolveBackward0',
   samples: (t) => [
     [t(3, 2), dominant(t(3, 3))],
     [t(3, 2), dominant(t(3, 3)), false, true],

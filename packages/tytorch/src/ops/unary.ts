@@ -1,20 +1,35 @@
 // Element-wise ops of one tensor: a record each, with the value of an element and the gradient beside it.
+import { bool } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { num } from '../ir/build.ts'
 import { constant, type Expr, k } from '../ir/expr.ts'
 import * as m from '../ir/maths.ts'
+import { notImplemented } from '../tensor/complex.ts'
 import { op, withInPlace, writeOut } from '../tensor/define.ts'
 import { type Unary, type UnaryOptions, unary } from '../tensor/elementwise.ts'
+import { edgesOf } from '../tensor/node.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
 const isFloat = (x: Expr): boolean => x.type === 'f32' || x.type === 'f64'
 
-/** -x. */
-export const neg: Unary = unary({ name: 'neg', dtype: 'same', expr: k.neg, grad: (g) => g.neg() })
+/** -x, in the dtype of x. Throws RuntimeError for bool. */
+export const neg: Unary = unary({
+  name: 'neg',
+  dtype: 'same',
+  expr: k.neg,
+  check: (dtype) => {
+    if (dtype !== bool) return
+    throw new RuntimeError(
+      'Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.',
+    )
+  },
+  grad: (g) => g.neg(),
+})
 
+/** As `neg`. */
 export const negative = neg
 
-/** |x|; the gradient at 0 is 0. */
+/** |x|, of a complex x its modulus, a real number; the gradient at 0 is 0. */
 export const abs: Unary = unary({
   name: 'abs',
   dtype: 'same',
@@ -23,9 +38,10 @@ export const abs: Unary = unary({
   saves: 'x',
 })
 
+/** As `abs`. */
 export const absolute = abs
 
-/** -1, 0 or 1 by sign. */
+/** -1, 0 or 1 by sign, in the dtype of x; the gradient is 0. For complex numbers see `sgn`. */
 export const sign: Unary = unary({
   name: 'sign',
   dtype: 'same',
@@ -33,7 +49,7 @@ export const sign: Unary = unary({
   grad: (g) => g.mul(0),
 })
 
-/** As `sign`. */
+/** As `sign`; of a complex x the number of modulus 1 in its direction, x / |x|, and 0 at 0. */
 export const sgn: Unary = unary({
   name: 'sgn',
   dtype: 'same',
@@ -41,7 +57,7 @@ export const sgn: Unary = unary({
   grad: (g) => g.mul(0),
 })
 
-/** e to the x. */
+/** e to the x; of integers and bool in the default dtype, as all functions here whose values are not whole. */
 export const exp: Unary = unary({
   name: 'exp',
   dtype: 'float',
@@ -60,7 +76,7 @@ export const exp2: Unary = unary({
   saves: 'o',
 })
 
-/** exp(x) - 1, exact near 0. */
+/** exp(x) - 1, without loss of digits near 0. */
 export const expm1: Unary = unary({
   name: 'expm1',
   dtype: 'float',
@@ -69,7 +85,7 @@ export const expm1: Unary = unary({
   saves: 'o',
 })
 
-/** Natural logarithm. */
+/** Natural logarithm: -inf at 0, NaN below. */
 export const log: Unary = unary({
   name: 'log',
   dtype: 'float',
@@ -79,7 +95,7 @@ export const log: Unary = unary({
   domain: { low: 0.1, high: 5 },
 })
 
-/** Logarithm to base 2. */
+/** Logarithm to base 2: -inf at 0, NaN below. */
 export const log2: Unary = unary({
   name: 'log2',
   dtype: 'float',
@@ -89,7 +105,7 @@ export const log2: Unary = unary({
   domain: { low: 0.1, high: 5 },
 })
 
-/** Logarithm to base 10. */
+/** Logarithm to base 10: -inf at 0, NaN below. */
 export const log10: Unary = unary({
   name: 'log10',
   dtype: 'float',
@@ -99,7 +115,7 @@ export const log10: Unary = unary({
   domain: { low: 0.1, high: 5 },
 })
 
-/** log(1 + x), exact near 0. */
+/** log(1 + x), without loss of digits near 0: -inf at -1, NaN below. */
 export const log1p: Unary = unary({
   name: 'log1p',
   dtype: 'float',
@@ -109,7 +125,7 @@ export const log1p: Unary = unary({
   domain: { low: -0.9, high: 5 },
 })
 
-/** Square root. */
+/** Square root: NaN below 0; the gradient at 0 is infinite. */
 export const sqrt: Unary = unary({
   name: 'sqrt',
   dtype: 'float',
@@ -119,7 +135,7 @@ export const sqrt: Unary = unary({
   domain: { low: 0.1, high: 5 },
 })
 
-/** 1 / sqrt(x). */
+/** 1 / sqrt(x): infinite at 0, NaN below. */
 export const rsqrt: Unary = unary({
   name: 'rsqrt',
   dtype: 'float',
@@ -129,7 +145,7 @@ export const rsqrt: Unary = unary({
   domain: { low: 0.1, high: 5 },
 })
 
-/** 1 / x. */
+/** 1 / x; integers give the default dtype. */
 export const reciprocal: Unary = unary({
   name: 'reciprocal',
   dtype: 'float',
@@ -139,7 +155,7 @@ export const reciprocal: Unary = unary({
   domain: { low: 0.2, high: 4 },
 })
 
-/** x squared. */
+/** x squared; integers stay integers. */
 export const square: Unary = op({
   name: 'square',
   signature: 'input',
@@ -176,7 +192,7 @@ export const tan: Unary = unary({
   domain: { low: -1.2, high: 1.2 },
 })
 
-/** Inverse sine, in radians. */
+/** Inverse sine, in radians from -pi / 2 to pi / 2; NaN beyond [-1, 1]. */
 export const asin: Unary = unary({
   name: 'asin',
   dtype: 'float',
@@ -186,9 +202,10 @@ export const asin: Unary = unary({
   domain: { low: -0.9, high: 0.9 },
 })
 
+/** As `asin`. */
 export const arcsin = asin
 
-/** Inverse cosine, in radians. */
+/** Inverse cosine, in radians from 0 to pi; NaN beyond [-1, 1]. */
 export const acos: Unary = unary({
   name: 'acos',
   dtype: 'float',
@@ -198,9 +215,10 @@ export const acos: Unary = unary({
   domain: { low: -0.9, high: 0.9 },
 })
 
+/** As `acos`. */
 export const arccos = acos
 
-/** Inverse tangent, in radians. */
+/** Inverse tangent, in radians from -pi / 2 to pi / 2. */
 export const atan: Unary = unary({
   name: 'atan',
   dtype: 'float',
@@ -209,9 +227,10 @@ export const atan: Unary = unary({
   saves: 'x',
 })
 
+/** As `atan`. */
 export const arctan = atan
 
-/** Hyperbolic sine. */
+/** Hyperbolic sine, (exp(x) - exp(-x)) / 2. */
 export const sinh: Unary = unary({
   name: 'sinh',
   dtype: 'float',
@@ -220,7 +239,7 @@ export const sinh: Unary = unary({
   saves: 'x',
 })
 
-/** Hyperbolic cosine. */
+/** Hyperbolic cosine, (exp(x) + exp(-x)) / 2. */
 export const cosh: Unary = unary({
   name: 'cosh',
   dtype: 'float',
@@ -229,7 +248,7 @@ export const cosh: Unary = unary({
   saves: 'x',
 })
 
-/** Hyperbolic tangent. */
+/** Hyperbolic tangent, from -1 to 1. */
 export const tanh: Unary = unary({
   name: 'tanh',
   dtype: 'float',
@@ -241,17 +260,20 @@ export const tanh: Unary = unary({
 /** Inverse hyperbolic sine. */
 export const asinh: Unary = unary({
   name: 'asinh',
+  inPlaceNode: 'AsinhBackward1',
   dtype: 'float',
   expr: m.asinh,
   grad: (g, x) => g.mul(x.mul(x).add(1).rsqrt()),
   saves: 'x',
 })
 
+/** As `asinh`. */
 export const arcsinh = asinh
 
-/** Inverse hyperbolic cosine. */
+/** Inverse hyperbolic cosine; NaN below 1. */
 export const acosh: Unary = unary({
   name: 'acosh',
+  inPlaceNode: 'AcoshBackward1',
   dtype: 'float',
   expr: m.acosh,
   // The product of two roots has the branch cut of complex acosh.
@@ -260,11 +282,13 @@ export const acosh: Unary = unary({
   domain: { low: 1.2, high: 4 },
 })
 
+/** As `acosh`. */
 export const arccosh = acosh
 
-/** Inverse hyperbolic tangent. */
+/** Inverse hyperbolic tangent: infinite at -1 and 1, NaN beyond. */
 export const atanh: Unary = unary({
   name: 'atanh',
+  inPlaceNode: 'AtanhBackward1',
   dtype: 'float',
   expr: m.atanh,
   grad: (g, x) => g.div(x.mul(x).rsub(1)),
@@ -272,9 +296,10 @@ export const atanh: Unary = unary({
   domain: { low: -0.9, high: 0.9 },
 })
 
+/** As `atanh`. */
 export const arctanh = atanh
 
-/** 1 / (1 + exp(-x)). */
+/** 1 / (1 + exp(-x)), the logistic function: from 0 to 1. */
 export const sigmoid: Unary = unary({
   name: 'sigmoid',
   dtype: 'float',
@@ -283,7 +308,7 @@ export const sigmoid: Unary = unary({
   saves: 'o',
 })
 
-/** Error function. */
+/** Error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x. */
 export const erf: Unary = unary({
   name: 'erf',
   dtype: 'float',
@@ -292,7 +317,7 @@ export const erf: Unary = unary({
   saves: 'x',
 })
 
-/** 1 - erf(x). */
+/** 1 - erf(x), without loss of digits for large x. */
 export const erfc: Unary = unary({
   name: 'erfc',
   dtype: 'float',
@@ -306,7 +331,7 @@ const rounding =
   (x: Expr): Expr =>
     isFloat(x) ? op(x) : x
 
-/** The largest integer not above x. */
+/** The largest integer not above x, in the dtype of x; the gradient is 0. */
 export const floor: Unary = unary({
   name: 'floor',
   dtype: 'same',
@@ -315,7 +340,7 @@ export const floor: Unary = unary({
   domain: { kinks: true },
 })
 
-/** The smallest integer not below x. */
+/** The smallest integer not below x, in the dtype of x; the gradient is 0. */
 export const ceil: Unary = unary({
   name: 'ceil',
   dtype: 'same',
@@ -324,7 +349,7 @@ export const ceil: Unary = unary({
   domain: { kinks: true },
 })
 
-/** x without its fraction. */
+/** x without its fraction: rounded towards 0; the gradient is 0. */
 export const trunc: Unary = unary({
   name: 'trunc',
   dtype: 'same',
@@ -333,6 +358,7 @@ export const trunc: Unary = unary({
   domain: { kinks: true },
 })
 
+/** As `trunc`. */
 export const fix = trunc
 
 const nearest: Unary = unary({
@@ -364,8 +390,13 @@ function rounded(x: Tensor, decimals: number): Tensor {
 /** The nearest integer, or multiple of a power of ten with `decimals`; ties to even. */
 export const round: Round = withInPlace(
   (x: Tensor, options?: RoundOptions) => {
-    if (!options?.decimals) return nearest(x, options)
+    if (!options?.decimals) {
+      const whole = nearest(x, options)
+      if (options?.decimals === 0) whole.node?.showAs('RoundBackward1', edgesOf([x]))
+      return whole
+    }
     const result = rounded(x, options.decimals)
+    result.node?.showAs('RoundBackward1', edgesOf([x]))
     return options.out ? writeOut('round', result, options.out) : result
   },
   (x: Tensor, options?: RoundOptions) =>
@@ -377,6 +408,9 @@ export const frac: Unary = unary({
   name: 'frac',
   dtype: 'same',
   expr: (x) => k.sub(x, k.trunc(x)),
+  check: (dtype) => {
+    if (!dtype.isFloatingPoint) throw notImplemented('frac', dtype)
+  },
   grad: (g) => g,
   domain: { kinks: true },
 })
@@ -386,7 +420,7 @@ const floatTest =
   (x: Expr): Expr =>
     isFloat(x) ? test(x) : constant(otherwise, 'bool')
 
-/** True where x is NaN. */
+/** True where x is NaN; nowhere for integers. */
 export const isnan: Unary = unary({
   name: 'isnan',
   dtype: 'bool',
@@ -394,7 +428,7 @@ export const isnan: Unary = unary({
   noInPlace: true,
 })
 
-/** True where x is an infinity. */
+/** True where x is an infinity; nowhere for integers. */
 export const isinf: Unary = unary({
   name: 'isinf',
   dtype: 'bool',
@@ -402,7 +436,7 @@ export const isinf: Unary = unary({
   noInPlace: true,
 })
 
-/** True where x is neither NaN nor infinite. */
+/** True where x is neither NaN nor infinite; everywhere for integers. */
 export const isfinite: Unary = unary({
   name: 'isfinite',
   dtype: 'bool',
@@ -410,8 +444,16 @@ export const isfinite: Unary = unary({
   noInPlace: true,
 })
 
-/** True where x is zero (false). */
+/** True where x is zero (false): a bool tensor of any dtype's x. */
 export const logicalNot: Unary = unary({ name: 'logicalNot', dtype: 'bool', expr: (x) => k.not(k.cast(x, 'bool')) })
 
-/** Bits flipped; for bool, negation. */
-export const bitwiseNot: Unary = unary({ name: 'bitwiseNot', domain: { integers: true }, dtype: 'same', expr: k.not })
+/** Bits of integers flipped (-1 - x for signed ones); of bool, negation. */
+export const bitwiseNot: Unary = unary({
+  name: 'bitwiseNot',
+  domain: { integers: true },
+  dtype: 'same',
+  expr: k.not,
+  check: (dtype) => {
+    if (dtype.isFloatingPoint) throw notImplemented('bitwise_not', dtype)
+  },
+})

@@ -1,9 +1,9 @@
 // Counting and looking up values by the device's routines: unique, bincount, histc, searchsorted, isin.
 import { bool, float32, float64, int32, int64 } from '../base/dtype.ts'
 import { NotImplementedError, RuntimeError } from '../base/errors.ts'
-import { sameSizes, wrapDim } from '../base/shape.ts'
+import { numelOf, sameSizes, wrapDim } from '../base/shape.ts'
 import { type Args, op } from '../tensor/define.ts'
-import { atPointers, readsValues } from '../tensor/host.ts'
+import { atPointers, onHost, readsValues } from '../tensor/host.ts'
 import { record } from '../tensor/node.ts'
 import { device } from '../tensor/run.ts'
 import { empty, Tensor } from '../tensor/tensor.ts'
@@ -14,7 +14,6 @@ import { nonzeroColumns } from './masks.ts'
 import { orderedType, rowsOf } from './order.ts'
 import { put } from './put.ts'
 import { diff } from './scan.ts'
-import { argsort } from './sort.ts'
 
 interface UniqueOptions {
   readonly sorted?: boolean
@@ -56,16 +55,33 @@ function groupsOf(x: Tensor, sorted: boolean, inverse: boolean, counted: boolean
 /** The elements of a vector at positions that are known to be in it. */
 const picked = (x: Tensor, at: Tensor): Tensor => pick(x, planSlices(x, 0, at), empty(at.sizes, x.dtype))
 
+/** The columns' order by their elements, the first one first; NaN is the largest. */
+function sliceOrder(columns: Tensor): Tensor {
+  const [depth, n] = columns.sizes
+  const order = empty([n], int32)
+  onHost('sliceOrder', [columns.contiguous(), order], 'rw', (raw, out) => {
+    const compare = (a: number, b: number): number => {
+      for (let e = 0; e < depth; e++) {
+        const [x, y] = [raw[e * n + a], raw[e * n + b]]
+        if (x === y) continue
+        if (x < y) return -1
+        if (x > y) return 1
+        const [first, second] = [Number.isNaN(x), Number.isNaN(y)]
+        if (first !== second) return first ? 1 : -1
+      }
+      return a - b
+    }
+    const places = Int32Array.from({ length: n }, (_, i) => i).sort(compare)
+    for (let i = 0; i < n; i++) out[i] = places[i]
+  })
+  return order.to(int64)
+}
+
 /** Groups the slices of `dim`, ordered by their elements one after the other, or joining only neighbours. */
 function sliceGroups(x: Tensor, dim: number, sorted: boolean): Groups {
   const n = x.sizes[dim]
-  const columns = rowsOf(x, dim).reshape([-1, n])
-  let order = arange(n, { dtype: int64 })
-  if (sorted) {
-    for (let e = columns.sizes[0] - 1; e >= 0; e--) {
-      order = order.indexSelect(0, argsort(columns.select(0, e).indexSelect(0, order)))
-    }
-  }
+  const columns = rowsOf(x, dim).reshape([numelOf(x.sizes.filter((_, i) => i !== dim)), n])
+  const order = sorted ? sliceOrder(columns) : arange(n, { dtype: int64 })
   const seen = columns.indexSelect(1, order)
   const apart = seen
     .narrow(1, Math.min(1, n), Math.max(n - 1, 0))
@@ -78,6 +94,15 @@ function sliceGroups(x: Tensor, dim: number, sorted: boolean): Groups {
   return { first: order.indexSelect(0, places), counts: diff(ends), group }
 }
 
+/** Throws RuntimeError for slices without elements, as PyTorch does. */
+function checkSlices(x: Tensor, dim: number): void {
+  const empty = x.sizes.filter((n) => n === 0).length
+  if (x.sizes[dim] === 0 && empty > 1)
+    throw new RuntimeError('Number of zero sized dimensions is more than one, so unique cannot be applied ')
+  if (x.sizes[dim] !== 0 && empty > 0)
+    throw new RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
+}
+
 function uniqueOf(
   name: 'unique' | 'uniqueConsecutive',
 ): (x: Tensor, inverse: boolean, counts: boolean, dim?: number | null) => Tensor | Tensor[] {
@@ -86,6 +111,7 @@ function uniqueOf(
     const source = flat ? x.detach().reshape(-1) : x.detach()
     const d = flat ? 0 : wrapDim(dim, x.ndim)
     const sorted = name === 'unique'
+    if (!flat) checkSlices(x, d)
     // As PyTorch: a NaN equals nothing, itself included.
     const groups = flat ? groupsOf(source, sorted, inverse, counts) : sliceGroups(source, d, sorted)
     const values = flat ? picked(source, groups.first) : source.indexSelect(d, groups.first)

@@ -3,9 +3,10 @@ import { type DType, DType as DTypeClass } from '../base/dtype.ts'
 import { RuntimeError } from '../base/errors.ts'
 import { inferSizes, isContiguous, numelOf, type Sizes, viewStrides, wrapDim, wrapDims } from '../base/shape.ts'
 import { type Args, op, sizesOf } from '../tensor/define.ts'
-import { reduceLike, shapeOf, snapshot } from '../tensor/elementwise.ts'
+import { snapshot } from '../tensor/elementwise.ts'
 import { type BackwardOne, record } from '../tensor/node.ts'
 import { alias, type Tensor } from '../tensor/tensor.ts'
+import { reduceLike, shapeOf } from '../tensor/undo.ts'
 import { clone } from './copy.ts'
 
 // Views: other shapes and strides over the same storage, each with the view that undoes it as its gradient; and the
@@ -88,8 +89,10 @@ export const reshape: (x: Tensor, ...sizes: SizesArgs<'shape'>) => Tensor = op({
   },
 })
 
+/** `view` with the sizes of `other`. */
 export const viewAs = (x: Tensor, other: Tensor): Tensor => view(x, other.sizes)
 
+/** `reshape` to the sizes of `other`. */
 export const reshapeAs = (x: Tensor, other: Tensor): Tensor => reshape(x, other.sizes)
 
 /** Joins dimensions startDim to endDim (inclusive) into one. */
@@ -134,7 +137,7 @@ const swapped = (list: Sizes, a: number, b: number): number[] => {
   return out
 }
 
-/** Dimensions dim0 and dim1 exchanged. */
+/** A view with dimensions dim0 and dim1 exchanged. Throws IndexError for a dimension that is not there. */
 export const transpose: (x: Tensor, dim0: number, dim1: number) => Tensor = op({
   name: 'transpose',
   signature: 'input, dim0, dim1',
@@ -147,7 +150,7 @@ export const transpose: (x: Tensor, dim0: number, dim1: number) => Tensor = op({
   forward: (x: Tensor, dim0: number, dim1: number) => {
     const a = wrapDim(dim0, x.ndim)
     const b = wrapDim(dim1, x.ndim)
-    if (x.ndim === 0) return x
+    if (x.ndim === 0) return viewOf(x, [], [], x.offset, 'TransposeBackward0', (g) => [g])
     return viewOf(x, swapped(x.sizes, a, b), swapped(x.strides, a, b), x.offset, 'TransposeBackward0', (g) => [
       transpose(g, a, b),
     ])
@@ -160,23 +163,26 @@ export const transpose: (x: Tensor, dim0: number, dim1: number) => Tensor = op({
     x.sizes = swapped(x.sizes, a, b)
     x.strides = swapped(x.strides, a, b)
     x.contiguousLayout = isContiguous(x.sizes, x.strides)
-    return record(x, 'TransposeBackward0', [before], [], (g) => [transpose(g, a, b)])
+    return record(x, 'TransposeBackward1', [before], [], (g) => [transpose(g, a, b)])
   },
 })
 
+/** As `transpose`. */
 export const swapaxes = transpose
 
+/** As `transpose`. */
 export const swapdims = transpose
 
 /** The transpose of a matrix; a vector or a 0-d tensor is itself. */
 export const t: (x: Tensor) => Tensor = op({
   name: 't',
   signature: 'input',
+  inPlaceNode: 'TBackward1',
   samples: (t) => [[t(3, 4)], [t(3)], [t()]],
   differentiable: true,
   forward: (x: Tensor) => {
     if (x.ndim > 2) throw new RuntimeError(`t() expects a tensor with <= 2 dimensions, but self is ${x.ndim}D`)
-    if (x.ndim < 2) return x
+    if (x.ndim < 2) return viewOf(x, x.sizes, x.strides, x.offset, 'TBackward0', (g) => [t(g)])
     return viewOf(x, swapped(x.sizes, 0, 1), swapped(x.strides, 0, 1), x.offset, 'TBackward0', (g) => [t(g)])
   },
   inPlace: (x: Tensor) => {
@@ -185,7 +191,7 @@ export const t: (x: Tensor) => Tensor = op({
   },
 })
 
-/** Dimensions in the order given. */
+/** A view with the dimensions in the order given, each exactly once. Throws RuntimeError otherwise. */
 export const permute: (x: Tensor, ...dims: SizesArgs<'dims'>) => Tensor = op({
   name: 'permute',
   signature: 'input, dims, b, c, d, e, f, g, h',
@@ -237,6 +243,7 @@ export const movedim: (x: Tensor, source: number | Sizes, destination: number | 
   },
 })
 
+/** As `movedim`. */
 export const moveaxis = movedim
 
 /** Dimensions of size 1 repeated without copying; -1 keeps a size, new leading dimensions may be added. */
@@ -279,6 +286,7 @@ export const expand: (x: Tensor, ...sizes: SizesArgs) => Tensor = op({
   },
 })
 
+/** `expand` to the sizes of `other`. */
 export const expandAs = (x: Tensor, other: Tensor): Tensor => expand(x, other.sizes)
 
 /** `expand` to `size`. */
@@ -303,12 +311,12 @@ export const squeeze: (x: Tensor, ...args: Args<[dim?: number | Sizes], { dim?: 
     const kept = x.sizes.map((_, i) => i).filter((i) => x.sizes[i] !== 1 || (among !== null && !among.includes(i)))
     const { sizes } = x
     const pick = (from: Sizes): number[] => kept.map((i) => from[i])
-    const name = dim === undefined ? 'SqueezeBackward0' : 'SqueezeBackward1'
+    const name = `SqueezeBackward${dim === undefined ? 0 : typeof dim === 'number' ? 1 : 2}`
     return viewOf(x, pick(x.sizes), pick(x.strides), x.offset, name, (g) => [g.reshape(sizes)])
   },
 })
 
-/** With a dimension of size 1 inserted at `dim`. */
+/** A view with a dimension of size 1 inserted at `dim`, from -ndim - 1 to ndim. */
 export const unsqueeze: (x: Tensor, dim: number) => Tensor = op({
   name: 'unsqueeze',
   signature: 'input, dim',

@@ -43,7 +43,10 @@ type AdadeltaArgs = Args<
   Partial<AdadeltaOptions>
 >
 
-/** Steps as large as the running root mean square of the steps before, over that of the gradients. */
+/**
+ * Steps as large as the running root mean square of the steps before, over that of the gradients
+ * (https://arxiv.org/abs/1212.5701). Defaults: lr 1, rho 0.9, eps 1e-6.
+ */
 export class Adadelta extends Optimizer<AdadeltaOptions> {
   protected override readonly floats = ['lr']
   protected override readonly fixed = { foreach: null, capturable: false, differentiable: false }

@@ -36,7 +36,8 @@ const norm = (x: Tensor): number => x.norm(2).item()
 
 /**
  * Steps by the gradient over the root of its mean square, of which matrices keep means of rows and of columns only; as
- * large as the parameters are, lr at most. Defaults: lr 1e-2, beta2Decay -0.8, eps [null, 1e-3], d 1.
+ * large as the parameters are, lr at most (https://arxiv.org/abs/1804.04235). Defaults: lr 1e-2, beta2Decay -0.8, eps
+ * [null, 1e-3], d 1.
  */
 export class Adafactor extends Optimizer<AdafactorOptions> {
   protected override readonly fixed = { foreach: null }

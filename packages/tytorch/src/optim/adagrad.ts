@@ -38,8 +38,8 @@ type AdagradArgs = Args<
 >
 
 /**
- * Steps of lr * g / (sqrt(sum of all g * g) + eps). Defaults: lr 1e-2, eps 1e-10, all else 0.
- * Throws ValueError for negative options.
+ * Steps of lr * g / (sqrt(sum of all g * g) + eps) (http://jmlr.org/papers/v12/duchi11a.html). Defaults: lr 1e-2, eps
+ * 1e-10, all else 0. Throws ValueError for negative options.
  */
 export class Adagrad extends Optimizer<AdagradOptions> {
   protected override readonly fixed = { foreach: null, differentiable: false, fused: null }

@@ -76,8 +76,9 @@ function optionsOf(name: string, given: AdamArgs, defaultDecay: number): AdamOpt
 }
 
 /**
- * Steps of lr * mean(g) / (sqrt(mean(g * g)) + eps), with means corrected for their start at 0. Defaults: lr 1e-3,
- * betas [0.9, 0.999], eps 1e-8. Throws ValueError for options out of range.
+ * Steps of lr * mean(g) / (sqrt(mean(g * g)) + eps), with means corrected for their start at 0
+ * (https://arxiv.org/abs/1412.6980). Defaults: lr 1e-3, betas [0.9, 0.999], eps 1e-8. Throws ValueError for options
+ * out of range.
  */
 export class Adam extends Optimizer<AdamOptions> {
   protected override readonly fixed = { foreach: null, capturable: false, differentiable: false, fused: null }
@@ -120,7 +121,7 @@ export class Adam extends Optimizer<AdamOptions> {
   }
 }
 
-/** Adam whose weight decay (1e-2 by default) shrinks the weights directly. */
+/** Adam whose weight decay (1e-2 by default) shrinks the weights directly (https://arxiv.org/abs/1711.05101). */
 export class AdamW extends Adam {
   constructor(params: Params<AdamOptions>, ...args: AdamArgs) {
     super(params, { ...optionsOf('AdamW', args, 1e-2), decoupledWeightDecay: true })

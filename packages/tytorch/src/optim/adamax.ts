@@ -41,7 +41,10 @@ type AdamaxArgs = Args<
   Partial<AdamaxOptions>
 >
 
-/** Steps of lr * mean(g) / max(|g|), where the maximum fades by the second beta. Default lr 2e-3. */
+/**
+ * Steps of lr * mean(g) / max(|g|), where the maximum fades by the second beta (https://arxiv.org/abs/1412.6980).
+ * Default lr 2e-3.
+ */
 export class Adamax extends Optimizer<AdamaxOptions> {
   protected override readonly fixed = { foreach: null, capturable: false, differentiable: false }
 

@@ -44,7 +44,10 @@ type ASGDArgs = Args<
   Partial<ASGDOptions>
 >
 
-/** Gradient descent at a falling rate that keeps, in its state's `ax`, the average of the weights. Default lr 1e-2. */
+/**
+ * Gradient descent at a falling rate that keeps, in its state's `ax`, the average of the weights (Polyak and Juditsky,
+ * 1992). Default lr 1e-2.
+ */
 export class ASGD extends Optimizer<ASGDOptions> {
   protected override readonly floats = ['t0']
   protected override readonly fixed = { foreach: null, capturable: false, differentiable: false }

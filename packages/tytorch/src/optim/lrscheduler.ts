@@ -62,7 +62,7 @@ export class MultiplicativeLR extends ByFunction {
   }
 }
 
-/** Multiplies the rates by gamma every `stepSize` epochs. */
+/** Multiplies the rates by gamma (0.1) every `stepSize` epochs. */
 export class StepLR extends LRScheduler {
   readonly stepSize: number
   readonly gamma: number
@@ -223,7 +223,9 @@ export class LinearLR extends LRScheduler {
   }
 }
 
-/** Multiplies the rates by gamma every epoch. */
+/**
+ * Multiplies the rates by gamma at every `step()`, so that after n of them they are the initial ones times gamma^n.
+ */
 export class ExponentialLR extends LRScheduler {
   readonly gamma: number
 
@@ -253,7 +255,10 @@ interface CosineOptions extends Resumed {
   readonly etaMin?: number
 }
 
-/** From the initial rates down to `etaMin` (0) along half a cosine of `TMax` epochs, and up again. */
+/**
+ * From the initial rates down to `etaMin` (0) along half a cosine of `TMax` epochs, and up again (Loshchilov and
+ * Hutter, https://arxiv.org/abs/1608.03983).
+ */
 export class CosineAnnealingLR extends LRScheduler {
   readonly TMax: number
   readonly etaMin: number

@@ -58,8 +58,9 @@ function adjusted(lr: number, how: Adjustment | null, [rows, columns]: readonly 
 }
 
 /**
- * Steps along the orthogonalized running mean of gradients, for matrices only: hidden layers' weights. Defaults: lr 1e-3,
- * weightDecay 0.1, momentum 0.95. Throws ValueError for other parameters and for options out of range.
+ * Steps along the orthogonalized running mean of gradients, for matrices only: hidden layers' weights
+ * (https://kellerjordan.github.io/posts/muon/). Defaults: lr 1e-3, weightDecay 0.1, momentum 0.95. Throws ValueError
+ * for other parameters and for options out of range.
  */
 export class Muon extends Optimizer<MuonOptions> {
   protected override readonly fixed = {}

@@ -54,7 +54,9 @@ type NAdamArgs = Args<
   Partial<NAdamOptions>
 >
 
-/** Adam that looks one step of momentum ahead. Default lr 2e-3. */
+/**
+ * Adam that looks one step of momentum ahead (https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ). Default lr 2e-3.
+ */
 export class NAdam extends Optimizer<NAdamOptions> {
   protected override readonly fixed = { foreach: null, capturable: false, differentiable: false }
 

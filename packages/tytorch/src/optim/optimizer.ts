@@ -130,7 +130,10 @@ export interface LearningRate {
   lr: number | Tensor
 }
 
-/** Changes parameters by their gradients. */
+/**
+ * Changes parameters by their gradients: `zeroGrad()`, `backward()`, `step()`. Takes parameters, or groups of them
+ * with options of their own (`{ params, lr }`). Throws ValueError for an empty list.
+ */
 export abstract class Optimizer<O extends object = LearningRate> {
   /** Groups of parameters with their options; change an option (`lr`) here and the next step uses it. */
   readonly paramGroups: ParamGroup<O>[] = []
@@ -147,6 +150,9 @@ export abstract class Optimizer<O extends object = LearningRate> {
       throw new TypeError(
         `params argument given to the optimizer should be an iterable of Tensors or dicts, but got torch.${params.dtype.title}Tensor`,
       )
+    }
+    if (typeof (params as Partial<Iterable<unknown>> | undefined)?.[Symbol.iterator] !== 'function') {
+      throw new TypeError('params argument given to the optimizer should be an iterable: pass model.parameters()')
     }
     const list = [...(params as Iterable<unknown>)]
     if (list.length === 0) throw new ValueError('optimizer got an empty parameter list')
@@ -323,5 +329,7 @@ export function requireOption(valid: boolean, text: string, value: unknown): voi
 
 /** A learning rate given as a number or as a one-element tensor. */
 export function numberOf(lr: number | Tensor): number {
-  return typeof lr === 'number' ? lr : lr.item()
+  if (typeof lr === 'number') return lr
+  if (lr instanceof Tensor) return lr.item()
+  throw new TypeError(`lr must be a number or a Tensor, not ${typeof lr}`)
 }

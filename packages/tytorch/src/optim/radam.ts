@@ -59,7 +59,10 @@ type RAdamArgs = Args<
   Partial<RAdamOptions>
 >
 
-/** Adam whose first steps are plain momentum, until the mean square rests on enough gradients. */
+/**
+ * Adam whose first steps are plain momentum, until the mean square rests on enough gradients
+ * (https://arxiv.org/abs/1908.03265). Default lr 1e-3.
+ */
 export class RAdam extends Optimizer<RAdamOptions> {
   protected override readonly fixed = { foreach: null, capturable: false, differentiable: false }
 

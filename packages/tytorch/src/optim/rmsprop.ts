@@ -63,8 +63,8 @@ type RMSpropArgs = Args<
 >
 
 /**
- * Steps of lr * g / (sqrt(mean(g * g)) + eps). Defaults: lr 1e-2, alpha 0.99, eps 1e-8, no momentum.
- * Throws ValueError for negative options.
+ * Steps of lr * g / (sqrt(mean(g * g)) + eps) (https://arxiv.org/abs/1308.0850). Defaults: lr 1e-2, alpha 0.99, eps
+ * 1e-8, no momentum. Throws ValueError for negative options.
  */
 export class RMSprop extends Optimizer<RMSpropOptions> {
   protected override readonly fixed = { foreach: null, capturable: false, differentiable: false }

@@ -49,7 +49,10 @@ type RpropArgs = Args<
   Partial<RpropOptions>
 >
 
-/** Steps of a size that each weight finds for itself, by the signs of its gradients alone. Default lr 1e-2. */
+/**
+ * Steps of a size that each weight finds for itself, by the signs of its gradients alone (Riedmiller and Braun, 1993):
+ * larger by etas[1] (1.2) while the sign stays, smaller by etas[0] (0.5) when it changes. Default lr 1e-2.
+ */
 export class Rprop extends Optimizer<RpropOptions> {
   protected override readonly fixed = { foreach: null, capturable: false, differentiable: false }
 

@@ -193,6 +193,11 @@ export abstract class LRScheduler extends Scheduler {
     this.lastEpoch = lastEpoch
   }
 
+  /** Every scheduler is an LRScheduler, as in PyTorch, though those without a rule of their own lack its parts here. */
+  static override [Symbol.hasInstance](x: unknown): boolean {
+    return this === LRScheduler ? x instanceof Scheduler : Function.prototype[Symbol.hasInstance].call(this, x)
+  }
+
   /** The groups' next rates, from the present ones and `lastEpoch`. */
   abstract getLr(): number[]
 

@@ -40,8 +40,9 @@ function kernelFor(buffer: Buffer, decay: boolean, nesterov: boolean, maximize: 
 }
 
 /**
- * p -= lr * g, or with momentum p -= lr * b for b = momentum * b + (1 - dampening) * g. Defaults: lr 1e-3, all else 0.
- * Throws ValueError for negative options, and for Nesterov's momentum without momentum or with dampening.
+ * p -= lr * g, or with momentum p -= lr * b for b = momentum * b + (1 - dampening) * g
+ * (http://www.cs.toronto.edu/%7Ehinton/absps/momentum.pdf). Defaults: lr 1e-3, all else 0. Throws ValueError for
+ * negative options, and for Nesterov's momentum without momentum or with dampening.
  */
 export class SGD extends Optimizer<SGDOptions> {
   protected override readonly fixed = { foreach: null, differentiable: false, fused: null }

@@ -35,7 +35,7 @@ export const complexSafe = new Set(
     'fftHfft fftFft2 fftFftn fftIfft2 fftIfftn fftRfft2 fftRfftn fftIhfft2 fftIhfftn fftIrfft2 fftIrfftn fftHfft2 ' +
     'fftHfftn fftFftshift fftIfftshift fftFftfreq fftRfftfreq aliasCopy detachCopy asStridedCopy expandCopy ' +
     'permuteCopy selectCopy sliceCopy splitCopy splitWithSizesCopy squeezeCopy tCopy transposeCopy unfoldCopy ' +
-    'unsqueezeCopy constantPadNd pad normal_ stft istft'
+    'unsqueezeCopy constantPadNd pad normal_ stft istft dist trapezoid cumulativeTrapezoid linalgMultiDot linalgMatrixPower'
   ).split(' '),
 )
 

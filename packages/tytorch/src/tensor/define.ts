@@ -8,7 +8,7 @@ import { complexOps, complexSafe, isComplexValue, notImplemented } from './compl
 import type { Binary } from './elementwise.ts'
 import { isGradEnabled } from './mode.ts'
 import { nameResult } from './named.ts'
-import { requiresGrad } from './node.ts'
+import { edgesOf, type Node, nextSequence, requiresGrad } from './node.ts'
 import { empty, Tensor } from './tensor.ts'
 
 // Op records: what an op states about itself, and the families that turn a record into a function, a method, an
@@ -117,6 +117,48 @@ export function writeOuts<R extends object>(name: string, results: R, outs: read
     else fill(outs[i], value)
   }
   return Object.assign(results, Object.fromEntries(keys.map((key, i) => [key, outs[i]])))
+}
+
+/** Throws RuntimeError if `out` has not the dtype of the result, for ops that cast nothing into it. */
+export function checkSameType({ dtype }: Tensor, out: Tensor): void {
+  if (dtype !== out.dtype)
+    throw new RuntimeError(
+      `Expected out tensor to have dtype ${nativeName(dtype)}, but got ${nativeName(out.dtype)} instead`,
+    )
+}
+
+/** How the memory of two tensors meets, as PyTorch tells it: 'unknown' where one of them has gaps or repeats. */
+export function overlapOf(a: Tensor, b: Tensor): 'none' | 'part' | 'full' | 'unknown' {
+  if (a.storage !== b.storage || a.count === 0 || b.count === 0) return 'none'
+  if (!isDense(a) || !isDense(b)) return 'unknown'
+  const bytes = (t: Tensor): [number, number] => [t.offset * t.dtype.itemsize, (t.offset + t.count) * t.dtype.itemsize]
+  const [[start, end], [from, to]] = [bytes(a), bytes(b)]
+  if (start === from && end === to)
+    return sameSizes(a.sizes, b.sizes) && sameSizes(a.strides, b.strides) ? 'full' : 'part'
+  return start < to && from < end ? 'part' : 'none'
+}
+
+/** True if the elements fill a stretch of memory, each place once, in whatever order. */
+function isDense(x: Tensor): boolean {
+  if (x.contiguousLayout) return true
+  let expected = 1
+  const order = x.sizes.map((_, i) => i).filter((i) => x.sizes[i] !== 1)
+  for (const i of order.sort((p, q) => x.strides[p] - x.strides[q])) {
+    if (x.strides[i] !== expected) return false
+    expected *= x.sizes[i]
+  }
+  return true
+}
+
+/** Throws RuntimeError if `out` shares memory with one of `inputs`; being it is all right if `same`. */
+export function checkApart(out: Tensor, inputs: readonly unknown[], same: boolean): void {
+  for (const x of inputs) {
+    const found = x instanceof Tensor ? overlapOf(out, x) : 'none'
+    if (found !== 'part' && (same || found !== 'full')) continue
+    throw new RuntimeError(
+      'unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor before performing the operation.',
+    )
+  }
 }
 
 function checkUnrecorded(name: string, results: readonly Tensor[], outs: readonly Tensor[]): void {
@@ -252,6 +294,30 @@ export interface OpRecordOf<F> {
   readonly forward: F
   /** The same op in place on its first argument, where PyTorch has it. */
   readonly inPlace?: F
+  /** PyTorch's name of the op's node, for an op that is several here; shown with the op's inputs as what comes next. */
+  readonly node?: NodeName | undefined
+  /** As `node` for the op in place, where that differs. */
+  readonly inPlaceNode?: NodeName | undefined
+  /** `out` must share no memory with the inputs ('all'), or be one of them if it does ('part'). */
+  readonly apart?: 'all' | 'part'
+  /** PyTorch's name of the last of several nodes, where another step ends the op here. */
+  readonly lastNode?: NodeName | undefined
+}
+
+/** A node's name, by the op's arguments; undefined leaves it as it is. */
+// biome-ignore lint/suspicious/noExplicitAny: arguments of every op
+export type NodeName = string | ((...args: any[]) => string | undefined)
+
+/** The tensors among an op's arguments that a gradient may go to. */
+const differentiableOf = (bound: readonly unknown[]): Tensor[] =>
+  bound.flat().filter((x): x is Tensor => x instanceof Tensor && (x.dtype.isFloatingPoint || x.dtype.isComplex))
+
+/** Shows those nodes of `result` that are not older than `since` as PyTorch does. */
+function nameNodes(name: string, edges: [Node | null, number][] | null, result: unknown, since: number): void {
+  const outs = result instanceof Tensor ? [result] : typeof result === 'object' && result ? Object.values(result) : []
+  for (const out of outs) {
+    if (out instanceof Tensor && out.node !== null && out.node.sequence >= since) out.node.showAs(name, edges)
+  }
 }
 
 /**
@@ -274,16 +340,35 @@ export function op<F extends (...args: any[]) => unknown>(r: OpRecordOf<(...args
     const bound = bind(r.name, s, given)
     if (complex === undefined) complex = complexOps.get(r.name) ?? (complexSafe.has(r.name) ? null : refusing(r.name))
     let result: unknown
-    if (complex === null || !bound.some(isComplexValue)) result = forward(...bound)
-    else if (forward === r.forward) result = complex(...bound)
+    const changed = forward !== r.forward
+    const naming = changed ? (r.inPlaceNode ?? r.node) : (r.node ?? r.lastNode)
+    const since = nextSequence()
+    // What an op in place changes is another node's afterwards.
+    const before = changed && naming !== undefined && isGradEnabled() ? edgesOf(differentiableOf(bound)) : null
+    if (complex === null || !bound.some(isComplexValue)) {
+      try {
+        result = forward(...bound)
+      } catch (error) {
+        throw explained(error, returnType.replace('nn_functional_', ''), s, bound)
+      }
+    } else if (forward === r.forward) result = complex(...bound)
     else {
       const [x, ...rest] = bound as [Tensor, ...unknown[]]
       const value = complex(x.clone(), ...rest) as Tensor
       checkCast(value.dtype, x.dtype)
       result = x.copy_(value)
     }
+    if (naming !== undefined && nextSequence() !== since) {
+      const name = typeof naming === 'string' ? naming : naming(...bound)
+      const whole = changed ? before : r.node === undefined ? null : edgesOf(differentiableOf(bound))
+      // A view that was changed in place shows how it is read from its base.
+      if (name !== undefined && !(changed && (result as Tensor).base !== null)) nameNodes(name, whole, result, since)
+    }
     if (!(result instanceof Tensor)) nameResult(result, returnType)
-    return out ? writeTo(r.name, result, out) : result
+    if (!out) return result
+    const { apart } = r
+    if (apart) for (const one of [out].flat() as Tensor[]) checkApart(one, bound.flat(), apart === 'part')
+    return writeTo(r.name, result, out)
   }
   const fn = (...given: unknown[]): unknown => call(r.forward, given)
   const inPlace = r.inPlace && ((...given: unknown[]): unknown => call(r.inPlace as F, given))
@@ -301,6 +386,30 @@ export function op<F extends (...args: any[]) => unknown>(r: OpRecordOf<(...args
   return (inPlace ? withInPlace(fn, inPlace as (...args: unknown[]) => Tensor) : fn) as F
 }
 
+const OPERANDS: ReadonlySet<string> = new Set([
+  'input',
+  'target',
+  'weight',
+  'mat2',
+  'vec',
+  'index',
+  'query',
+  'x1',
+  'x2',
+])
+
+/** A host's own TypeError as PyTorch's, where an operand is missing or no tensor. */
+function explained(error: unknown, name: string, s: Signature, bound: readonly unknown[]): unknown {
+  if (!(error instanceof TypeError) || !/^Cannot read|is not (a function|iterable)/.test(error.message)) return error
+  const at = s.names.findIndex((n, i) => OPERANDS.has(n) && !(bound[i] instanceof Tensor) && bound[i] !== null)
+  if (at < 0 || at >= s.positional) return error
+  const argument = s.names[at]
+  const value = bound[at]
+  if (value === undefined) return new TypeError(`${name}() missing 1 required positional arguments: "${argument}"`)
+  const kind = Array.isArray(value) ? 'list; make a tensor of it with torch.tensor()' : typeof value
+  return new TypeError(`${name}(): argument '${argument}' (position ${at + 1}) must be Tensor, not ${kind}`)
+}
+
 /** The complex form of an op that has none. */
 const refusing =
   (name: string) =>
@@ -314,7 +423,7 @@ export function sizesOf(name: string, given: readonly unknown[]): Sizes {
   const list = given.length === 1 && Array.isArray(given[0]) ? (given[0] as unknown[]) : given
   for (const n of list) {
     if (typeof n !== 'number' || !Number.isInteger(n))
-      throw new TypeError(`${name}(): sizes must be integers, got ${String(n)}`)
+      throw new TypeError(`${name}(): sizes must be integers, got ${typeof n === 'string' ? `'${n}'` : String(n)}`)
   }
   return [...(list as number[])]
 }

@@ -19,6 +19,7 @@ import { constant, type Expr, k, load, scalar } from '../ir/expr.ts'
 import { type Arg, mapKernel } from '../ir/kernel.ts'
 import { complexForms, notImplemented, partOf, partsOf } from './complex.ts'
 import {
+  checkApart,
   checkCast,
   type Domain,
   gradientName,
@@ -32,6 +33,7 @@ import { isGradEnabled, noGrad } from './mode.ts'
 import { type BackwardOne, changeInPlace, record, requiresGrad } from './node.ts'
 import { Prepared, runMap } from './run.ts'
 import { empty, emptyLike, Tensor } from './tensor.ts'
+import { reduced } from './undo.ts'
 
 /** The gradient of a family's record may need these, by letter. */
 type Saves = string
@@ -79,11 +81,15 @@ export interface UnaryRecord {
   readonly dtype: DTypeRule
   /** The element's value, from one of the compute type. */
   readonly expr: (x: Expr) => Expr
+  /** Throws for dtypes that PyTorch refuses. */
+  readonly check?: (dtype: DType) => void
   /** The gradient from the incoming one; absent where the op has none. */
   readonly grad?: (g: Tensor, x: Tensor, out: Tensor) => Tensor
   /** Which of `x` and `o` (out) the gradient reads. */
   readonly saves?: Saves
   readonly domain?: Domain
+  /** PyTorch's name of the node in place, where that differs. */
+  readonly inPlaceNode?: string
   /** PyTorch has no `name_`. */
   readonly noInPlace?: boolean
 }
@@ -100,6 +106,7 @@ export function unary(r: UnaryRecord): Unary {
   const prepared: (Prepared | undefined)[] = []
   const outs: (DType | undefined)[] = []
   const prepare = (dtype: DType): Prepared => {
+    r.check?.(dtype)
     const { compute, out } = ruleDtype(r.dtype, dtype)
     const value = r.expr(k.cast(load(0, dtype.compute), compute.compute))
     const made = new Prepared(
@@ -136,7 +143,10 @@ export function unary(r: UnaryRecord): Unary {
     const out = emptyLike(x, outs[x.dtype.index] ?? p.kernel.args[1].dtype)
     if (x.contiguousLayout && x.count > 0) p.contiguous(x.count, x.pointer, out.pointer)
     else runMap(p, x.sizes, [x, out])
-    if (options?.out) return writeOut(r.name, out, options.out)
+    if (options?.out) {
+      checkApart(options.out, [x], true)
+      return writeOut(r.name, out, options.out)
+    }
     return x.node !== null || x.leaf !== null || x.base !== null ? track(x, out) : out
   }
   const inPlace = (x: Tensor): Tensor => {
@@ -159,7 +169,7 @@ export function unary(r: UnaryRecord): Unary {
     }
     if (!recorded || !grad) return x
     const saved = savesX ? (savesOut ? [before, x] : [before]) : savesOut ? [x] : []
-    return record(x, node, [source], saved, (g, s) => [grad(g, s[0], s[s.length - 1])])
+    return record(x, r.inPlaceNode ?? node, [source], saved, (g, s) => [grad(g, s[0], s[s.length - 1])])
   }
   register({
     name: r.name,
@@ -233,12 +243,18 @@ export interface BinaryRecord {
   readonly grad?: readonly [Partial2 | null, Partial2 | null]
   /** Which of `x`, `y` and `o` (out) each partial derivative reads. */
   readonly saves?: readonly [Saves, Saves]
+  /** PyTorch's name of the node, where that depends on which operands are numbers. */
+  readonly node?: (x: TensorLike, y: TensorLike) => string
   readonly domain?: Domain
   readonly noInPlace?: boolean
   /** Which operands may be numbers; either if absent. */
   readonly numbers?: 'second' | 'none'
+  /** Second operands with kernels of their own, in which `expr` gets a constant. */
+  readonly constants?: readonly number[]
   /** Throws for dtypes that PyTorch refuses. */
   readonly check?: (common: DType) => void
+  /** Throws for numbers as the second operand that PyTorch refuses. */
+  readonly checkNumber?: (value: Num, common: DType) => void
 }
 
 /** An op of two operands that broadcast, of which one may be a number. */
@@ -249,19 +265,21 @@ export function binary(r: BinaryRecord): Binary {
   const tensorTensor: (Prepared | undefined)[] = []
   const tensorScalar: (Prepared | undefined)[] = []
   const scalarTensor: (Prepared | undefined)[] = []
-  const build = (a: DType | null, b: DType | null, common: DType): Prepared => {
+  const fixed = new Map<number, Prepared>()
+  const build = (a: DType | null, b: DType | null, common: DType, value?: number): Prepared => {
     r.check?.(common)
     const { compute, out } = ruleDtype(r.dtype, common)
     const args: Arg[] = []
     const operand = (dtype: DType | null): Expr => {
+      if (!dtype && value !== undefined) return constant(value, compute.compute)
       if (!dtype)
         return compute.compute === 'bool' ? k.ne(scalar(0, 'i32'), constant(0, 'i32')) : scalar(0, compute.compute)
       args.push(readArg(dtype))
       return k.cast(load(args.length - 1, dtype.compute), compute.compute)
     }
-    const value = k.cast(r.expr(operand(a), operand(b)), out.compute)
+    const result = k.cast(r.expr(operand(a), operand(b)), out.compute)
     const types = a && b ? [] : [compute.compute === 'bool' ? ('i32' as const) : compute.compute]
-    return new Prepared(mapKernel(r.name, [...args, writeArg(out)], types, [{ arg: args.length, value }]))
+    return new Prepared(mapKernel(r.name, [...args, writeArg(out)], types, [{ arg: args.length, value: result }]))
   }
   /** Where integers give the default float, kernels of another default are others. */
   const defaultAt = (common: DType): number =>
@@ -276,8 +294,19 @@ export function binary(r: BinaryRecord): Binary {
   }
   const withScalar = (t: Tensor, s: Num, first: boolean): { p: Prepared; value: Scalar } => {
     const common = resultType([operandOf(t), operandOf(s)])
+    if (first) r.checkNumber?.(s, common)
     const list = first ? tensorScalar : scalarTensor
     const at = t.dtype.index * 16 + common.index + defaultAt(common)
+    const which = first && r.constants ? r.constants.indexOf(s as number) : -1
+    if (which >= 0) {
+      const key = at * 16 + which
+      let p = fixed.get(key)
+      if (!p) {
+        p = build(t.dtype, null, common, s as number)
+        fixed.set(key, p)
+      }
+      return { p, value: launchScalar(s, ruleDtype(r.dtype, common).compute) }
+    }
     const p = (list[at] ??= first ? build(t.dtype, null, common) : build(null, t.dtype, common))
     return { p, value: launchScalar(s, ruleDtype(r.dtype, common).compute) }
   }
@@ -303,7 +332,7 @@ export function binary(r: BinaryRecord): Binary {
       second && ((wantsX && savesX.includes('y')) || (wantsY && savesY.includes('y'))) ? saved.push(second) - 1 : -1
     const io = (wantsX && savesX.includes('o')) || (wantsY && savesY.includes('o')) ? saved.push(out) - 1 : -1
     const inputs = first ? (second ? [first, second] : [first]) : [second as Tensor]
-    return record(out, node, inputs, saved, backwardOf(grad, ix, iy, io, first ?? x, second ?? y))
+    return record(out, r.node?.(x, y) ?? node, inputs, saved, backwardOf(grad, ix, iy, io, first ?? x, second ?? y))
   }
   /** As `fn` and `inPlace` for complex operands: both as tensors of the common dtype. */
   const ofComplex = (x: TensorLike, y: TensorLike): Tensor => {
@@ -358,7 +387,10 @@ export function binary(r: BinaryRecord): Binary {
       runMap(p, y.sizes, [y, out], [value])
     } else
       throw new TypeError(`${r.name}(): at least one of the operands must be a Tensor, got ${typeof x} and ${typeof y}`)
-    if (options?.out) return writeOut(r.name, out, options.out)
+    if (options?.out) {
+      checkApart(options.out, [x, y], true)
+      return writeOut(r.name, out, options.out)
+    }
     return grad ? track(x, y, out, null) : out
   }
   const inPlace = (x: Tensor, y: TensorLike): Tensor => {
@@ -451,26 +483,6 @@ function backwardOf(
       result.push(needs[result.length] && grad[1] ? undo(grad[1](g, xs, ys, o), ySizes, yDtype) : null)
     return result
   }
-}
-
-/** What undoing a broadcast needs to know of an operand, without keeping its memory. */
-export interface Shaped {
-  readonly sizes: Sizes
-  readonly dtype: DType
-}
-
-export function shapeOf(x: Tensor): Shaped {
-  return { sizes: x.sizes, dtype: x.dtype }
-}
-
-/** Sums a gradient over the dimensions that broadcasting added or repeated, and gives it the operand's dtype. */
-export function reduceLike(g: Tensor, like: Shaped): Tensor {
-  return reduced(g, like.sizes, like.dtype)
-}
-
-function reduced(g: Tensor, sizes: Sizes, dtype: DType): Tensor {
-  const cast = g.dtype === dtype ? g : g.to(dtype)
-  return sameSizes(cast.sizes, sizes) ? cast : cast.sumToSize(sizes)
 }
 
 /** True if `y` lies in `x`'s storage in another layout, so that writing `x` could change `y` while it is read. */

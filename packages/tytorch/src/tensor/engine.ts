@@ -28,7 +28,7 @@ interface Pending {
 /** Where gradients are delivered when they were asked for by name: by node and output. */
 type Captures = Map<Node, { readonly output: number; readonly position: number }[]>
 
-/** The gradient to start from: the one given, checked, or 1 for a one-element root. */
+/** The gradient to start from: the one given, checked and in the dtype of the root, or 1 for a one-element root. */
 function startGradient(root: Tensor, given: Tensor | null | undefined, i: number): Tensor {
   if (given) {
     if (!sameSizes(given.sizes, root.sizes)) {
@@ -36,7 +36,12 @@ function startGradient(root: Tensor, given: Tensor | null | undefined, i: number
         `Mismatch in shape: grad_output[${i}] has a shape of ${given.shape} and output[${i}] has a shape of ${root.shape}.`,
       )
     }
-    return given
+    if (given.dtype.isComplex !== root.dtype.isComplex) {
+      throw new RuntimeError(
+        `For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: grad_output[${i}] has a dtype of ${given.dtype} and output[${i}] has a dtype of ${root.dtype}.`,
+      )
+    }
+    return given.dtype === root.dtype ? given : given.to(root.dtype)
   }
   if (root.count !== 1) throw new RuntimeError('grad can be implicitly created only for scalar outputs')
   if (root.dtype.isComplex)

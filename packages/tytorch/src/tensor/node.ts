@@ -48,9 +48,14 @@ const NOTHING: readonly Tensor[] = []
 const NO_VERSIONS: readonly number[] = []
 let sequence = 0
 
+/** The `sequence` of the next node. */
+export function nextSequence(): number {
+  return sequence
+}
+
 /** A recorded operation; `name` and `nextFunctions` are as PyTorch shows them. */
 export class Node {
-  readonly name: string
+  name: string
   /** The node of each input, null for inputs without gradient; and which of its outputs that input was. */
   readonly next: readonly (Node | null)[]
   readonly nextOutput: readonly number[]
@@ -72,6 +77,8 @@ export class Node {
   foreign: boolean
   /** What hooks made of the saved tensors, and the hooks that unpack it. */
   private packed: { readonly items: readonly unknown[]; readonly hooks: SavedTensorHooks } | null = null
+  /** The inputs of the whole op where this is the last node of several that PyTorch has as one. */
+  private shown: readonly [Node | null, number][] | null = null
   private before: NodePreHook[] | null = null
   private after: NodeHook[] | null = null
 
@@ -185,7 +192,14 @@ export class Node {
 
   /** [node, output] for each input, as PyTorch's `next_functions`. */
   get nextFunctions(): [Node | null, number][] {
+    if (this.shown !== null) return [...this.shown]
     return this.next.map((n, i) => [n, this.nextOutput[i]])
+  }
+
+  /** Shows this, the last of an op's nodes, as PyTorch shows the op's one node: by `name`, and with what comes next. */
+  showAs(name: string, next: readonly [Node | null, number][] | null): void {
+    this.name = name
+    if (next !== null) this.shown = next
   }
 
   toString(): string {
@@ -312,6 +326,14 @@ function nodeFor(
     if (node !== null) any = true
   }
   return any ? new Node(name, next, nextOutput, backward, saved, outputs, single) : null
+}
+
+/** Where the gradients of an op's inputs go, as `nextFunctions` has it. */
+export function edgesOf(inputs: readonly Tensor[]): [Node | null, number][] {
+  return inputs.map((x) => {
+    const node = historyOf(x)
+    return [node, node === null ? 0 : x.nodeOutput]
+  })
 }
 
 /** Makes `node`'s output `index` the history of `x`, which may be fresh, a view, or changed in place. */

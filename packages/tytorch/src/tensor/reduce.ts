@@ -2,7 +2,7 @@
 import type { Scalar } from '../backend/device.ts'
 import type { ComputeType, DType } from '../base/dtype.ts'
 import { contiguousStrides, numelOf, type Sizes, wrapDim, wrapDims } from '../base/shape.ts'
-import { acc, constant, type Expr, k, load, other, result } from '../ir/expr.ts'
+import { acc, constant, type Expr, k, load, other, result, topological } from '../ir/expr.ts'
 import type { Kernel } from '../ir/kernel.ts'
 import { copyValues } from './elementwise.ts'
 import { runPlainRows, runRows } from './run.ts'
@@ -18,6 +18,8 @@ export interface Fold {
   readonly merge: (a: readonly Expr[], b: readonly Expr[]) => readonly Expr[]
   /** Results, one for each output, of its compute type. */
   readonly finish: (acc: readonly Expr[]) => readonly Expr[]
+  /** See `ReducePass`. */
+  readonly unbroken?: boolean
 }
 
 /** A kernel that folds rows of `from` into one element of each of `to`. */
@@ -45,6 +47,7 @@ export function reduceKernel(
         init: fold.init,
         step: fold.step(accs, load(0, from.compute)),
         merge: fold.merge(accs, others),
+        ...(fold.unbroken ? { unbroken: true } : {}),
       },
     ],
     rowStores: to.map((dtype, i) => ({ arg: i + 1, value: k.cast(finished[i], dtype.compute) })),
@@ -86,6 +89,12 @@ export function reduce(
   const dims = wrapDims(dim, sizes.length)
   const outs = outputs(kernel, reducedSizes(sizes, dims, keepdim))
   if (outs[0].count === 0) return outs
+  if (dims.length === sizes.length && x.count > 0 && dense(x) && !positional(kernel)) {
+    // Of all elements, in whatever order they lie.
+    const flat = alias(x, [x.count], [1], x.offset)
+    runPlainRows(kernel, 1, 1, x.count, [flat, ...outs], scalars)
+    return outs
+  }
   if (x.contiguousLayout && dims.every((d, i) => i === 0 || d === dims[i - 1] + 1)) {
     const first = dims[0] ?? 0
     const n = numelOf(dims.map((d) => sizes[d]))
@@ -97,6 +106,30 @@ export function reduce(
   const seen = [...kept, 1]
   runRows(kernel, source.sizes, row, [source, ...outs.map((o) => alias(o, seen, contiguousStrides(seen), 0))], scalars)
   return outs
+}
+
+/** True if the elements lie without gaps and once each, in some order of the dimensions. */
+function dense(x: Tensor): boolean {
+  const order = [...x.sizes.keys()].filter((d) => x.sizes[d] !== 1).sort((a, b) => x.strides[a] - x.strides[b])
+  let step = 1
+  return order.every((d) => {
+    const fits = x.strides[d] === step
+    step *= x.sizes[d]
+    return fits
+  })
+}
+
+const withPositions = new WeakMap<Kernel, boolean>()
+
+/** True if a fold reads where an element is in its row. */
+function positional(kernel: Kernel): boolean {
+  let found = withPositions.get(kernel)
+  if (found === undefined) {
+    const roots = kernel.passes.flatMap((p) => (p.kind === 'reduce' ? [...p.step, ...p.merge] : []))
+    found = topological(roots).some((e) => e.op === 'index' || e.op === 'gather')
+    withPositions.set(kernel, found)
+  }
+  return found
 }
 
 function outputs(kernel: Kernel, sizes: Sizes): Tensor[] {

@@ -7,7 +7,9 @@ import { RuntimeError } from '../base/errors.ts'
 import { formatSize, formatTensor } from '../base/format.ts'
 import { contiguousStrides, isContiguous, numelOf, type Sizes, sameSizes, wrapDim } from '../base/shape.ts'
 import type { TensorMethods } from '../ops/methods.ts'
+import { rowReader } from './listing.ts'
 import { AccumulateGrad, historyOf, leafOf, type Node, requiresGrad } from './node.ts'
+import { cpu, type Device } from './place.ts'
 import { allocate, release, type Storage } from './storage.ts'
 import { tracer } from './tracer.ts'
 
@@ -37,28 +39,6 @@ export class Size extends Array<number> {
     return formatSize(this)
   }
 }
-
-/** A place where tensors live, as `torch.device`. */
-export class Device {
-  readonly type: 'cpu'
-  readonly index: number | null = null
-
-  constructor(name = 'cpu') {
-    if (name !== 'cpu') throw new RuntimeError(`there is no device '${name}' here; tensors live on 'cpu'`)
-    this.type = name
-  }
-
-  toString(): string {
-    return this.type
-  }
-
-  [inspect](): string {
-    return `device(type='${this.type}')`
-  }
-}
-
-/** The CPU. */
-export const cpu = new Device()
 
 /** What only leaves, and tensors whose gradient is retained, carry. */
 export interface Leaf {
@@ -232,7 +212,7 @@ export class Tensor {
 
   /** Dimensions in reverse order. */
   get T(): Tensor {
-    return this.ndim === 2 ? this.t() : this.permute(this.sizes.map((_, i) => this.ndim - 1 - i))
+    return this.permute(this.sizes.map((_, i) => this.ndim - 1 - i))
   }
 
   /** The last two dimensions exchanged. */
@@ -383,7 +363,7 @@ export class Tensor {
   }
 
   /** The raw element at `position` of the storage, in elements. */
-  private element(position: number): number | bigint {
+  element(position: number): number | bigint {
     const { views } = memory
     const at = this.storage.pointer / this.dtype.itemsize + position
     switch (this.dtype.name) {
@@ -442,13 +422,18 @@ export class Tensor {
   /** The elements as nested arrays; a 0-d tensor gives its value. */
   tolist<T = NestedArray>(): T {
     if (tracer !== null) tracer.read(this, 'tolist()')
-    const walk = (dim: number, start: number, size: number): NestedArray => {
-      if (dim === this.sizes.length) return this.value(start)
-      const n = this.sizes[dim]
-      const inner = n ? size / n : 0
-      return Array.from({ length: n }, (_, i) => walk(dim + 1, start + i * inner, inner))
+    if (this.storage.pointer === 0) this.pointer
+    const { sizes, strides } = this
+    const last = sizes.length - 1
+    const row = rowReader(this)
+    const walk = (dim: number, at: number): NestedArray => {
+      const n = sizes[dim]
+      if (dim === last) return row(at, n, strides[last])
+      const list: NestedArray[] = []
+      for (let i = 0; i < n; i++) list.push(walk(dim + 1, at + i * strides[dim]))
+      return list
     }
-    return walk(0, 0, this.count) as T
+    return (last < 0 ? this.value(0) : walk(0, this.offset)) as T
   }
 
   /** JavaScript's conversion to a number or string: one element where a number is wanted, the printed form otherwise. */

@@ -2,6 +2,7 @@
 // Blocking follows Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication (2008).
 import { type Cut, cutRows, PACKED_ROWS, panelWidth, type Source } from './gemm.ts'
 import type { Kernels } from './kernels.ts'
+import { STRIPS } from './pack.ts'
 import { area, type Finishing, finishingFrom, type Product } from './product.ts'
 import { Room, type Space } from './space.ts'
 
@@ -172,9 +173,12 @@ export class Blocked {
 
   private packsB(p: Product): boolean {
     if (p.bColumn !== this.size) return true
-    // Rows of B a multiple of 4096 bytes apart share one set of the L1 cache.
-    const few = p.bRow % 4096 === 0 ? 24 : 72
-    return p.m > few && p.k * p.bRow > 384 * 1024
+    // Rows of B a power of two apart share few sets of the L1 cache, and stores to C drive out what is read next.
+    if (p.bRow % 1024 === 0) {
+      const least = p.bRow % 4096 === 0 ? 15 : p.bRow % 2048 === 0 ? 60 : 100
+      if (p.m >= least) return true
+    }
+    return p.m > 72 && (p.k * p.bRow > 384 * 1024 || (p.m > 400 && p.bRow >= 1024))
   }
 
   private panels(p: Product, b: number, n: number, k: number, packA: boolean, pack: boolean): Panels {
@@ -222,7 +226,17 @@ export class Blocked {
     let i = 0
     let to = at
     for (const { rows, strips } of this.cut(m)) {
-      for (let s = 0; s < strips; s++) {
+      let s = 0
+      if (!alongK && rows === this.rows) {
+        // Every strip reads PACKED_ROWS elements of a column.
+        const within = Math.min(strips, Math.floor((m - i - PACKED_ROWS) / rows) + 1)
+        const groups = Math.max(0, Math.floor(within / STRIPS))
+        if (groups > 0) packing.strips(groups, k, a + i * this.size, p.aColumn, to, strip)
+        s = groups * STRIPS
+        i += s * rows
+        to += s * strip
+      }
+      for (; s < strips; s++) {
         const from = a + i * p.aRow
         if (alongK) packing.transpose(rows, PACKED_ROWS, k, from, p.aRow, to)
         else if (i + PACKED_ROWS <= m) this.packWhole(PACKED_ROWS, PACKED_ROWS, k, from, p.aColumn, to)

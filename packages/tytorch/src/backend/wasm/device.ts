@@ -228,7 +228,7 @@ function signatureOf(kernel: Kernel): string {
   const ids = (list: readonly { readonly id: number }[]): string => list.map((e) => e.id).join(' ')
   const stores = (list: Kernel['rowStores']): string => list.map((s) => `${s.arg}=${s.value.id}`).join(' ')
   const passes = kernel.passes.map((p) =>
-    p.kind === 'map' ? stores(p.stores) : `${ids(p.init)}/${ids(p.step)}/${ids(p.merge)}`,
+    p.kind === 'map' ? stores(p.stores) : `${ids(p.init)}/${ids(p.step)}/${ids(p.merge)}${p.unbroken ? '!' : ''}`,
   )
   const args = kernel.args.map((a) => `${a.dtype.name} ${a.per}${a.after ? ` ${a.after.arg}+${a.after.bytes}` : ''}`)
   return [args.join(), kernel.scalars.join(), ...passes, stores(kernel.rowStores)].join('|')

@@ -2,7 +2,7 @@
 import { float32 } from '../../base/dtype.ts'
 import { type Expr, load, topological } from '../../ir/expr.ts'
 import { type Func, I32, type Module, type Op, v128 } from './assembler.ts'
-import { type Element, integers, store } from './element.ts'
+import { countdown, type Element, integers, setSum, store } from './element.ts'
 import type { Host } from './features.ts'
 import { Frame } from './frame.ts'
 import { Lanes, type Operands } from './lanes.ts'
@@ -128,6 +128,21 @@ export function emitFinishRow(module: Module, { value, operands, host }: Finish)
   })
   frame.finish(start)
   return f
+}
+
+/** Adds a function, exported as `run`, that computes an epilogue over a matrix in place: (m, n, c, cRow, and of each operand pointer and row). */
+export function emitFinishRows(module: Module, finish: Finish): void {
+  const row = emitFinishRow(module, finish)
+  const f = module.func('run', [...Array(4).fill(I32), ...finishParameters(finish, 1)])
+  const operands = finishOperands(finish, 4, 1)
+  const [m, n, c, cRow] = Array(4).keys()
+  countdown(f, m, 1, () => {
+    f.get(n).get(c)
+    for (const [pointer] of operands) f.get(pointer)
+    f.call(row)
+    setSum(f, c, c, cRow)
+    for (const [pointer, step] of operands) setSum(f, pointer, pointer, step)
+  })
 }
 
 /** The parameters of an epilogue's operands, from parameter `first` on: [pointer, ...steps] of each. */

@@ -3,12 +3,16 @@ import type { Expr } from '../../ir/expr.ts'
 import { memory } from '../memory.ts'
 import { Module } from './assembler.ts'
 import { type Batch, emitBatch } from './batch.ts'
+import { type Code, compile as compileCode } from './code.ts'
 import type { Element } from './element.ts'
 import type { Host } from './features.ts'
-import type { Finish } from './finish.ts'
+import { emitFinishRows, type Finish } from './finish.ts'
 import { type Block, type Cut, emitBlock, type Source } from './gemm.ts'
 import { emitPacking, type Packing } from './pack.ts'
 import { type Dot, emitDot, emitStream, type Stream, type StreamStart } from './skinny.ts'
+
+/** An epilogue over a matrix in place. */
+export type FinishRows = (m: number, n: number, c: number, cRow: number, ...operands: number[]) => void
 
 /** Kernels by what they are specialised to; the small numbers index sparse tables, which costs less than a map's key. */
 export class Kernels {
@@ -18,6 +22,7 @@ export class Kernels {
   private readonly dots: Dot[][] = []
   private readonly batches = new Map<string, Batch>()
   private copies: Packing | null = null
+  private finishRows: Code<FinishRows> | null = null
   private readonly host: Host
   private readonly finish: Finish | null
   /** Kernels with an epilogue, by its expression and operands. */
@@ -69,6 +74,17 @@ export class Kernels {
   dot(rows: number, smallRows: number): Dot {
     const table = (this.dots[rows] ??= [])
     return (table[smallRows] ??= compile<Dot>((module) => emitDot(module, this.element, rows, smallRows, this.finish)))
+  }
+
+  /** The epilogue over rows in place: (m, n, c, cRow, and of each operand its pointer and the bytes between its rows). */
+  get rows(): Code<FinishRows> {
+    if (!this.finish) throw new Error('these kernels have no epilogue')
+    if (!this.finishRows) {
+      const module = new Module({ shared: memory.shared, maximum: memory.maximum })
+      emitFinishRows(module, this.finish)
+      this.finishRows = compileCode<FinishRows>(module.encode())
+    }
+    return this.finishRows
   }
 
   get packing(): Packing {

@@ -117,6 +117,12 @@ export class Lanes implements Group {
     return isWide(type) && !this.element ? 2 : 1
   }
 
+  inside(u: number, known: readonly Expr[]): Lanes {
+    const inner = new Lanes(this.frame, this.element, 1, this.operands, null)
+    for (const e of known) if (e.op !== 'const' && e.op !== 'scalar') inner.bind(e, [this.get(e, u)])
+    return inner
+  }
+
   /** Writes evaluated nodes to their arguments, after all loads of the groups. */
   store(stores: readonly { readonly arg: number; readonly value: Expr }[]): void {
     for (const s of stores) {

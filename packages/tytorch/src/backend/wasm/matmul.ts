@@ -4,9 +4,12 @@ import type { Device, MatmulArgs, MatmulEpilogue } from '../device.ts'
 import { finish } from '../epilogue.ts'
 import { memory } from '../memory.ts'
 import { getNumThreads, parallel, piecesFor, routine } from '../pool.ts'
+import { publish, published } from './code.ts'
 import { elementOf, type MatmulDType } from './element.ts'
+import { Exact } from './exact.ts'
 import type { Host } from './features.ts'
-import { Kernels } from './kernels.ts'
+import { finishes } from './finish.ts'
+import { type FinishRows, Kernels } from './kernels.ts'
 import { type Later, Multiplier } from './multiplier.ts'
 import { area, type Finishing, type Product, usableSteps } from './product.ts'
 import { Arena, Heap } from './space.ts'
@@ -21,15 +24,17 @@ export type Matmul = (dtype: MatmulDType, args: MatmulArgs, epilogue?: MatmulEpi
 /** The matrix product with the kernels that suit a host; `launch` runs what of an epilogue they can't. */
 export function createMatmul(host: Host, launch: Device['launch'] = withoutEpilogue): Matmul {
   const products: Partial<Record<MatmulDType, Products>> = {}
-  return (dtype, args, epilogue) => {
-    products[dtype] ??= new Products(dtype, host, (value, block) => finish(launch, dtype, value, block))
+  const run: Matmul = (dtype, args, epilogue) => {
+    products[dtype] ??= new Products(dtype, host, (value, block) => finish(launch, dtype, value, block), exact)
     products[dtype].run(args, epilogue)
   }
+  const exact = new Exact(run)
+  return run
 }
 
 /** Multiplications that a piece should have at least, and the k: with less, C takes more time to write than to compute. */
-const PIECE_PRODUCTS = 104 ** 3 / 2
-const PIECE_DEPTH = 32
+const PIECE_PRODUCTS = 250_000
+const PIECE_DEPTH = 8
 
 const names: readonly MatmulDType[] = ['float32', 'float64', 'int32', 'int64']
 
@@ -92,6 +97,13 @@ const productPiece = routine('matrix product', (args, piece, scratch) => {
   }
   if (axis === BATCH) multiplier.runBatch(product, Math.min(chunk, args[4] - first), aStep, bStep, cStep)
   else multiplier.run(product)
+  if (args[23] === 0) return
+  const operands: number[] = []
+  for (let o = 0; o < args[25]; o++) {
+    const row = args[27 + 2 * o]
+    operands.push(args[26 + 2 * o] + i * row + j * args[19], row)
+  }
+  published<FinishRows>(args[23], args[24])(product.m, product.n, product.c, product.cRow, ...operands)
 })
 
 /** The products of one element type. */
@@ -101,9 +113,12 @@ class Products {
   private readonly kernels: Kernels
   private readonly multiplier: Multiplier
   private readonly later: Later
+  /** What computes integers by floats, or null. */
+  private readonly exact: Exact | null
 
-  constructor(dtype: MatmulDType, host: Host, later: Later) {
+  constructor(dtype: MatmulDType, host: Host, later: Later, exact: Exact) {
     this.later = later
+    this.exact = dtype === 'int64' ? exact : null
     this.index = names.indexOf(dtype) * 4 + (host.revectorize ? 2 : 0) + (host.relaxed ? 1 : 0)
     this.kernels = benchOf(this.index).kernels
     this.size = this.kernels.element.bytes
@@ -134,16 +149,25 @@ class Products {
   private multiply(args: MatmulArgs, given?: MatmulEpilogue): void {
     const p = this.product(args)
     const { batch } = args
+    if (this.exact?.run(args)) {
+      this.finishLater(p, given)
+      return
+    }
     const products = p.m * p.n * p.k * (batch ? batch.count : 1)
     if (products >= 2 * PIECE_PRODUCTS && p.k >= (batch ? 1 : PIECE_DEPTH) && getNumThreads() > 1) {
-      if (this.share(p, products, args)) {
-        const epilogue = this.finishing(given)
-        if (epilogue) this.later(epilogue.value, { ...p, operands: epilogue.operands })
+      const inPieces = given && !batch && finishes(given.value, this.size) ? this.finishing(given) : null
+      if (this.share({ ...p, epilogue: inPieces }, products, args)) {
+        if (!inPieces) this.finishLater(p, given)
         return
       }
     }
     if (batch) this.multiplier.runBatch(p, batch.count, batch.a * this.size, batch.b * this.size, batch.c * this.size)
     else this.multiplier.run(given ? { ...p, epilogue: this.finishing(given) } : p)
+  }
+
+  private finishLater(p: Product, given?: MatmulEpilogue): void {
+    const epilogue = this.finishing(given)
+    if (epilogue) this.later(epilogue.value, { ...p, operands: epilogue.operands })
   }
 
   private finishing(given?: MatmulEpilogue): Finishing | null {
@@ -196,8 +220,16 @@ class Products {
     const { m, n, k, a, aRow, aColumn, b, bRow, bColumn, c, cRow, cColumn, init, initRow, initColumn } = p
     const start = init === area.zeros ? 0 : init
     const matrices = [m, n, k, a, aRow, aColumn, b, bRow, bColumn, c, cRow, cColumn, start, initRow, initColumn]
-    parallel(productPiece, [this.index, bytes, axis, chunk, ...steps, ...matrices], count, bytes)
+    parallel(productPiece, [this.index, bytes, axis, chunk, ...steps, ...matrices, ...this.inPieces(p)], count, bytes)
     return true
+  }
+
+  /** What pieces are told of an epilogue: its code, and each operand's address and row. */
+  private inPieces({ epilogue }: Product): number[] {
+    if (!epilogue) return [0]
+    const { value, operands } = epilogue
+    const { rows } = this.kernels.storing(value, operands.length)
+    return [publish(rows), rows.bytes.length, operands.length, ...operands.flatMap((o) => [o.at, o.row])]
   }
 
   private product(args: MatmulArgs): Product {

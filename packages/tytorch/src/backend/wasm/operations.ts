@@ -1,6 +1,7 @@
 // The instructions of each primitive operation, for one group of lanes.
 import type { ComputeType } from '../../base/dtype.ts'
 import { type Expr, sources } from '../../ir/expr.ts'
+import { quick } from '../../ir/quick.ts'
 import { type Func, f32, f32x4, f64, f64x2, i32, i32x4, i64, i64x2, type Op, v128 } from './assembler.ts'
 import type { Frame } from './frame.ts'
 import type { Parts } from './storage.ts'
@@ -24,6 +25,13 @@ export interface Group {
   parts(e: Expr, u: number, wide: boolean): Parts
   /** Vectors that a value of `type` has in a group. */
   partsOf(type: ComputeType): number
+  /** A place of one group, in which `known` have their values of group `u` and all else is computed anew: a branch. */
+  inside(u: number, known: readonly Expr[]): Branch
+}
+
+/** What is computed in a branch. */
+export interface Branch extends Group {
+  evaluate(roots: readonly Expr[]): void
 }
 
 export const isWide = (type: ComputeType): boolean => type === 'f64' || type === 'i64'
@@ -238,6 +246,31 @@ function extract(on: Group, e: Expr, u: number, lane: number): void {
 }
 
 function call(on: Group, e: Expr & { readonly op: 'call' }, u: number): Parts {
+  const short = quick[e.fn]?.(...e.src)
+  if (!short) return called(on, e, u)
+  const { f } = on.frame
+  const out = on.frame.vectors(on.partsOf('f64'))
+  const set = (parts: Parts): void => {
+    for (const [p, v] of out.entries()) f.get(parts[p] ?? parts[0]).set(v)
+  }
+  const inner = on.inside(u, e.src)
+  inner.evaluate([short.when])
+  const [first, ...rest] = inner.parts(short.when, 0, true)
+  f.get(first)
+  for (const part of rest) f.get(part).op(v128.and)
+  f.op(i64x2.allTrue)
+  f.if(
+    () => {
+      inner.evaluate([short.value])
+      set(inner.parts(short.value, 0, true))
+    },
+    () => set(called(on, e, u)),
+  )
+  return out
+}
+
+/** The host's function, lane by lane. */
+function called(on: Group, e: Expr & { readonly op: 'call' }, u: number): Parts {
   const index = on.frame.imports.get(e.fn)
   if (index === undefined) throw new Error(`host function '${e.fn}' is not imported`)
   return fill(on, 'f64', (lane) => {

@@ -1,10 +1,25 @@
 // Copies that bring operands of the matrix product into the order its kernels read: packed panels, rows, transposes.
 // All steps are distances in bytes.
 import { type Func, I32, i32, type Module, v128 } from './assembler.ts'
-import { copyOne, countdown, type Element, integers, load, setSum, store, vectors } from './element.ts'
+import {
+  addProduct,
+  copyOne,
+  countdown,
+  type Element,
+  integers,
+  load,
+  pointers,
+  setSum,
+  store,
+  vectors,
+} from './element.ts'
+import { PACKED_ROWS } from './gemm.ts'
 
 /** Packs whole panels from rows of `step` bytes. */
 export type PackPanels = (panels: number, k: number, source: number, step: number, target: number) => void
+
+/** Strips of A that are packed at once: a cache line of a column holds parts of several, and would be gone until the next. */
+export const STRIPS = 4
 
 /** The exports of the packing module. */
 export interface Packing {
@@ -14,6 +29,8 @@ export interface Packing {
   readonly panels2: PackPanels
   /** The same of 64 bytes. */
   readonly panels4: PackPanels
+  /** Packs groups of STRIPS strips [k][PACKED_ROWS], `strip` bytes apart, of a matrix contiguous along m; strips overlap in the source. */
+  strips(groups: number, k: number, source: number, step: number, target: number, strip: number): void
   /** Packs panels [k][width] from n columns contiguous along k; the last column is repeated up to a multiple of width. */
   transpose(n: number, width: number, k: number, source: number, step: number, target: number): void
   /** Copies a matrix of any strides to rows contiguous along n. */
@@ -45,6 +62,7 @@ export function emitPacking(module: Module, element: Element): void {
   emitCopy(module, element)
   emitPanels(module, 2)
   emitPanels(module, 4)
+  emitStrips(module, element)
   emitTranspose(module, element)
   emitGather(module, element)
   emitScatter(module, element)
@@ -88,6 +106,30 @@ function emitPanels(module: Module, count: 2 | 4): void {
       f.inc(target, count * 16)
     })
     f.inc(source, count * 16)
+  })
+}
+
+function emitStrips(module: Module, element: Element): void {
+  const f = module.func('strips', Array(6).fill(I32))
+  const [groups, k, source, step, target, strip] = Array(6).keys()
+  const [left, from] = integers(f, 2)
+  const width = PACKED_ROWS * element.bytes
+  const row = vectors(f, width / 16)
+  const apart = element.rows * element.bytes
+  countdown(f, groups, 1, () => {
+    const to = pointers(f, target, STRIPS, strip)
+    f.get(k).set(left).get(source).set(from)
+    countdown(f, left, 1, () => {
+      for (const [i, pointer] of to.entries()) {
+        load(f, v128.load, from, row, i * apart)
+        store(f, pointer, row)
+        f.inc(pointer, width)
+      }
+      setSum(f, from, from, step)
+    })
+    // The first of the pointers is `target` itself, which now stands at the second strip.
+    addProduct(f, target, strip, STRIPS - 1)
+    f.inc(source, STRIPS * apart)
   })
 }
 

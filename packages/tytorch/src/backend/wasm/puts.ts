@@ -5,14 +5,14 @@ import { memory } from '../memory.ts'
 import { parallel, piecesFor, routine } from '../pool.ts'
 import { put as plainly } from '../put.ts'
 import type { Put, PutArgs } from '../routines.ts'
-import { type Func, f32, f32x4, f64, f64x2, I32, I64, i32, i32x4, i64, i64x2, Module, type Op, v128 } from './assembler.ts' // biome-ignore format: one list
+import { F32, type Func, f32, f32x4, f64, f64x2, I32, I64, i32, i32x4, i64, i64x2, Module, type Op, v128 } from './assembler.ts' // biome-ignore format: one list
 import { atLeast } from './records.ts'
 
-/** What elements are written as; those that are only set, as bits. */
-const KINDS = ['f32', 'f64', 'i32', 'i64', 'i16', 'i8'] as const
+/** What elements are written as; those that are only set, as bits. `h16` is float16, `b16` bfloat16. */
+const KINDS = ['f32', 'f64', 'i32', 'i64', 'i16', 'i8', 'h16', 'b16'] as const
 type Kind = (typeof KINDS)[number]
 const PUTS: readonly Put[] = ['set', 'add', 'mul', 'max', 'min']
-const BYTES: Record<Kind, number> = { f32: 4, f64: 8, i32: 4, i64: 8, i16: 2, i8: 1 }
+const BYTES: Record<Kind, number> = { f32: 4, f64: 8, i32: 4, i64: 8, i16: 2, i8: 1, h16: 2, b16: 2 }
 const SCALAR = { f32, f64, i32, i64 } as const
 const VECTOR = { f32: f32x4, f64: f64x2, i32: i32x4, i64: i64x2 } as const
 
@@ -63,12 +63,71 @@ const LOADS: Record<Kind, readonly [load: Op, store: Op]> = {
   i64: [i64.load, i64.store],
   i16: [i32.load16U, i32.store16],
   i8: [i32.load8U, i32.store8],
+  h16: [i32.load16U, i32.store16],
+  b16: [i32.load16U, i32.store16],
+}
+
+/** Makes the float32 of the bits on the stack. */
+function widen(f: Func, kind: 'h16' | 'b16', bits: number, float: number): void {
+  if (kind === 'b16') {
+    f.i32(16).op(i32.shl).op(f32.reinterpretI32)
+    return
+  }
+  // Two to the 112 makes up for the exponent's smaller bias, in denormals too; infinity and NaN keep all its bits.
+  f.set(bits)
+  f.get(bits)
+    .i32(0x7fff)
+    .op(i32.and)
+    .i32(13)
+    .op(i32.shl)
+    .op(f32.reinterpretI32)
+    .f32(2 ** 112)
+    .op(f32.mul)
+    .tee(float)
+  f.op(i32.reinterpretF32)
+  f.i32(0x7f800000).i32(0).get(float).f32(65536).op(f32.ge).select().op(i32.or)
+  f.get(bits).i32(0x8000).op(i32.and).i32(16).op(i32.shl).op(i32.or).op(f32.reinterpretI32)
+}
+
+/** Makes bits of the float32 on the stack, rounded to even. */
+function narrow(f: Func, kind: 'h16' | 'b16', bits: number, float: number): void {
+  f.tee(float).op(i32.reinterpretF32).set(bits)
+  const rounded = (shift: number): void => {
+    f.get(bits).get(bits).i32(shift).op(i32.shrU).i32(1).op(i32.and).op(i32.add)
+    f.i32(2 ** (shift - 1) - 1).op(i32.add)
+  }
+  if (kind === 'b16') {
+    rounded(16)
+    f.i32(16).op(i32.shrU).i32(0x7fc0).get(float).get(float).op(f32.eq).select()
+    return
+  }
+  f.get(bits).i32(16).op(i32.shrU).i32(0x8000).op(i32.and)
+  f.get(bits).i32(0x7fffffff).op(i32.and).set(bits)
+  f.i32(0x7e00).i32(0x7c00).get(bits).i32(0x7f800000).op(i32.gtU).select()
+  // Below the normal numbers the sum with 1/2 rounds; what is left of its bits counts denormals.
+  f.get(bits).op(f32.reinterpretI32).f32(0.5).op(f32.add).op(i32.reinterpretF32).i32(0x3f000000).op(i32.sub)
+  rounded(13)
+  f.i32(0x38000000).op(i32.sub).i32(13).op(i32.shrU)
+  f.get(bits).i32(0x38800000).op(i32.ltU).select()
+  f.get(bits).i32(0x47800000).op(i32.geU).select().op(i32.or)
 }
 
 /** Stores to the address in `at` what becomes of the element there and the one at `from` + offset. */
 function combiner(f: Func, kind: Kind, how: Put): (at: number, from: number, offset?: number) => void {
   const [load, store] = LOADS[kind]
   if (how === 'set') return (at, from, offset = 0) => f.get(at).get(from).mem(load, offset).mem(store)
+  if (kind === 'h16' || kind === 'b16') {
+    const [bits, float] = [f.local(I32), f.local(F32)]
+    return (at, from, offset = 0) => {
+      f.get(at).get(at).mem(load)
+      widen(f, kind, bits, float)
+      f.get(from).mem(load, offset)
+      widen(f, kind, bits, float)
+      f.op(f32[how])
+      narrow(f, kind, bits, float)
+      f.mem(store)
+    }
+  }
   if (kind === 'i16' || kind === 'i8') throw new Error(`${how} of ${kind} has no code`)
   const shape = SCALAR[kind]
   if ((kind === 'f32' || kind === 'f64') && (how === 'max' || how === 'min')) {
@@ -192,7 +251,7 @@ function kindOf(dtype: DTypeName, how: Put): Kind | null {
   if (dtype === 'float64') return 'f64'
   if (dtype === 'int32') return 'i32'
   if (dtype === 'int64') return 'i64'
-  if (how !== 'set') return null
+  if (how !== 'set') return dtype === 'float16' ? 'h16' : dtype === 'bfloat16' ? 'b16' : null
   return dtype === 'float16' || dtype === 'bfloat16' || dtype === 'int16' ? 'i16' : 'i8'
 }
 

@@ -16,6 +16,9 @@ const BLOCK = 4096
 /** The same where a lane folds a whole row: its sums have no other lanes to share rounding with. */
 const ROW_BLOCK = 256
 
+/** Elements of an unbroken row: a multiple of whole groups that no row exceeds. */
+const UNBROKEN = 0x7fff_f000
+
 /** From so many accumulators on, the order of computation decides whether they stay in registers. */
 export const MANY = 4
 
@@ -157,7 +160,7 @@ export function foldElements(
     f.get(rest).i32(4).op(i32.ltS).brIf(0)
     frame.loop(
       () => {
-        const count = takeBlock(frame, rest, BLOCK, 4)
+        const count = takeBlock(frame, rest, pass.unbroken ? UNBROKEN : BLOCK, 4)
         const wide = allocate(at, false, groups)
         const one = wide.map((list) => list.slice(0, 1))
         initialize(at, one)
@@ -244,7 +247,7 @@ export function foldRows(
     f.get(rest).op(i32.eqz).brIf(0)
     frame.loop(
       () => {
-        const count = takeBlock(frame, rest, ROW_BLOCK, 1)
+        const count = takeBlock(frame, rest, at.pass.unbroken ? UNBROKEN : ROW_BLOCK, 1)
         const part = allocate(at, element, groups)
         initialize(at, part)
         loop(count, (lanes) => take(at, lanes, part))
